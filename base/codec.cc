@@ -1,0 +1,172 @@
+#include "base/codec.h"
+
+#include <array>
+
+#if defined(__x86_64__)
+#include <nmmintrin.h>
+#endif
+
+namespace afdg {
+
+void store_be16(char* at, std::uint16_t v) noexcept { v = __builtin_bswap16(v); std::memcpy(at, &v, sizeof v); }
+void store_be32(char* at, std::uint32_t v) noexcept { v = __builtin_bswap32(v); std::memcpy(at, &v, sizeof v); }
+void store_be64(char* at, std::uint64_t v) noexcept { v = __builtin_bswap64(v); std::memcpy(at, &v, sizeof v); }
+static_assert(std::endian::native == std::endian::little, "big-endian machines are not supported");
+
+std::uint16_t load_be16(const char* at) noexcept { std::uint16_t v; std::memcpy(&v, at, sizeof v); return __builtin_bswap16(v); }
+std::uint32_t load_be32(const char* at) noexcept { std::uint32_t v; std::memcpy(&v, at, sizeof v); return __builtin_bswap32(v); }
+std::uint64_t load_be64(const char* at) noexcept { std::uint64_t v; std::memcpy(&v, at, sizeof v); return __builtin_bswap64(v); }
+
+void put_be16(std::string& out, std::uint16_t v) { char b[2]; store_be16(b, v); out.append(b, sizeof b); }
+void put_be32(std::string& out, std::uint32_t v) { char b[4]; store_be32(b, v); out.append(b, sizeof b); }
+void put_be64(std::string& out, std::uint64_t v) { char b[8]; store_be64(b, v); out.append(b, sizeof b); }
+
+void put_varint(std::string& out, std::uint64_t v) {
+  char b[10];
+  std::size_t n = 0;
+  while (v >= 0x80) { b[n++] = static_cast<char>(v | 0x80); v >>= 7; }
+  b[n++] = static_cast<char>(v);
+  out.append(b, n);
+}
+
+void put_zigzag(std::string& out, std::int64_t v) {
+  put_varint(out, (static_cast<std::uint64_t>(v) << 1) ^ static_cast<std::uint64_t>(v >> 63));
+}
+
+std::size_t varint_size(std::uint64_t v) noexcept { return (static_cast<std::size_t>(std::bit_width(v | 1)) + 6) / 7; }
+std::size_t zigzag_size(std::int64_t v) noexcept {
+  return varint_size((static_cast<std::uint64_t>(v) << 1) ^ static_cast<std::uint64_t>(v >> 63));
+}
+
+void put_sized(std::string& out, std::string_view bytes) {
+  put_varint(out, bytes.size());
+  out.append(bytes);
+}
+
+std::uint8_t ByteReader::u8() noexcept {
+  auto b = bytes(1);
+  return b.empty() ? 0 : static_cast<std::uint8_t>(b[0]);
+}
+std::uint16_t ByteReader::be16() noexcept { auto b = bytes(2); return b.empty() ? 0 : load_be16(b.data()); }
+std::uint32_t ByteReader::be32() noexcept { auto b = bytes(4); return b.empty() ? 0 : load_be32(b.data()); }
+std::uint64_t ByteReader::be64() noexcept { auto b = bytes(8); return b.empty() ? 0 : load_be64(b.data()); }
+
+std::uint64_t ByteReader::varint() noexcept {
+  std::uint64_t v = 0;
+  for (unsigned shift = 0; shift < 64 && !failed_; shift += 7) {
+    const std::uint8_t b = u8();
+    if (shift == 63 && b > 1) break;
+    v |= static_cast<std::uint64_t>(b & 0x7f) << shift;
+    if (b < 0x80) return failed_ ? 0 : v;
+  }
+  failed_ = true;
+  return 0;
+}
+
+std::int64_t ByteReader::zigzag() noexcept {
+  const std::uint64_t v = varint();
+  return static_cast<std::int64_t>(v >> 1) ^ -static_cast<std::int64_t>(v & 1);
+}
+
+std::string_view ByteReader::bytes(std::uint64_t size) noexcept {
+  if (failed_ || size > left()) {
+    failed_ = true;
+    at_ = end_;
+    return {};
+  }
+  std::string_view view(at_, static_cast<std::size_t>(size));
+  at_ += size;
+  return view;
+}
+
+namespace {
+
+constexpr std::array<std::uint32_t, 256> make_crc_table() {
+  std::array<std::uint32_t, 256> table{};
+  for (std::uint32_t i = 0; i < 256; ++i) {
+    std::uint32_t c = i;
+    for (int bit = 0; bit < 8; ++bit) c = (c & 1) ? (c >> 1) ^ 0x82f63b78u : c >> 1;
+    table[i] = c;
+  }
+  return table;
+}
+constexpr auto kCrcTable = make_crc_table();
+
+std::uint32_t crc32c_table(std::string_view bytes, std::uint32_t c) noexcept {
+  for (const char ch : bytes) c = kCrcTable[(c ^ static_cast<std::uint8_t>(ch)) & 0xff] ^ (c >> 8);
+  return c;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(std::string_view bytes, std::uint32_t c) noexcept {
+  const char* at = bytes.data();
+  std::size_t left = bytes.size();
+  std::uint64_t c64 = c;
+  for (; left >= 8; at += 8, left -= 8) {
+    std::uint64_t word;
+    std::memcpy(&word, at, 8);
+    c64 = _mm_crc32_u64(c64, word);
+  }
+  c = static_cast<std::uint32_t>(c64);
+  for (; left > 0; ++at, --left) c = _mm_crc32_u8(c, static_cast<std::uint8_t>(*at));
+  return c;
+}
+#endif
+
+}  // namespace
+
+std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc) noexcept {
+  const std::uint32_t c = ~crc;
+#if defined(__x86_64__)
+  static const bool has_instruction = __builtin_cpu_supports("sse4.2");
+  if (has_instruction) return ~crc32c_sse42(bytes, c);
+#endif
+  return ~crc32c_table(bytes, c);
+}
+
+std::uint32_t murmur2(std::string_view key) noexcept {
+  constexpr std::uint32_t kMultiplier = 0x5bd1e995u;
+  std::uint32_t h = 0x9747b28cu ^ static_cast<std::uint32_t>(key.size());
+  const char* at = key.data();
+  std::size_t left = key.size();
+  for (; left >= 4; at += 4, left -= 4) {
+    std::uint32_t k;
+    std::memcpy(&k, at, 4);
+    k *= kMultiplier;
+    k ^= k >> 24;
+    k *= kMultiplier;
+    h = (h * kMultiplier) ^ k;
+  }
+  switch (left) {
+    case 3: h ^= static_cast<std::uint32_t>(static_cast<std::uint8_t>(at[2])) << 16; [[fallthrough]];
+    case 2: h ^= static_cast<std::uint32_t>(static_cast<std::uint8_t>(at[1])) << 8; [[fallthrough]];
+    case 1: h = (h ^ static_cast<std::uint8_t>(at[0])) * kMultiplier; break;
+    default: break;
+  }
+  h ^= h >> 13;
+  h *= kMultiplier;
+  return h ^ (h >> 15);
+}
+
+std::int32_t key_partition(std::string_view key, std::int32_t partitions) noexcept {
+  return static_cast<std::int32_t>(murmur2(key) & 0x7fffffffu) % partitions;
+}
+
+std::uint64_t hash64(std::string_view bytes) noexcept {
+  // FNV-1a with a final mix (splitmix64), 8 bytes at a time.
+  std::uint64_t h = 0xcbf29ce484222325ULL ^ bytes.size();
+  const char* at = bytes.data();
+  std::size_t left = bytes.size();
+  for (; left >= 8; at += 8, left -= 8) {
+    std::uint64_t word;
+    std::memcpy(&word, at, 8);
+    h = (h ^ word) * 0x9e3779b97f4a7c15ULL;
+    h ^= h >> 32;
+  }
+  for (; left > 0; ++at, --left) h = (h ^ static_cast<std::uint8_t>(*at)) * 0x100000001b3ULL;
+  h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  h = (h ^ (h >> 27)) * 0x94d049bb133111ebULL;
+  return h ^ (h >> 31);
+}
+
+}  // namespace afdg
