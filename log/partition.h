@@ -1,0 +1,221 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "log/batch.h"
+#include "log/epochs.h"
+#include "store/file_system.h"
+
+namespace afdg::log {
+
+class Segment;
+
+struct PartitionOptions {
+  /// A segment is rolled before it would grow above this many bytes (one batch may be larger).
+  std::uint64_t segment_bytes_max = 64u << 20;
+  /// A segment is rolled when its first record was appended longer ago than this.
+  std::chrono::milliseconds segment_age_max = std::chrono::hours(24 * 7);
+  /// At most one index entry for so many bytes of log.
+  std::uint32_t index_interval_bytes = 4096;
+  /// Writing to the disk is started each time so many bytes were appended, so that a sync finds little to do.
+  std::uint64_t write_back_bytes = 1u << 20;
+  /// Segments that stay open for readers, besides the active one.
+  std::size_t open_segments_max = 2;
+  /// Largest batch, bytes.
+  std::size_t batch_bytes_max = kBatchBytesMax;
+};
+
+/// What the owner durably knows about a partition when it opens it.
+struct PartitionState {
+  /// Every offset below was synced: damage there is corruption, not a torn tail.
+  Offset recovery_point{0};
+  /// The first readable offset, as last made durable.
+  Offset start{0};
+};
+
+/// What open() found and did. Nothing in it is an error; the lines are for the operator's log.
+struct RecoveryReport {
+  std::uint64_t bytes_scanned = 0;
+  std::uint64_t bytes_cut = 0;
+  /// Names what was cut (file, position, reason) and what was rebuilt (indexes, lineage).
+  std::vector<std::string> warnings;
+};
+
+/// Whole batches in one file, ready for sendfile or read_at. The file stays open while this lives.
+struct FileRange {
+  std::shared_ptr<const store::File> file;
+  std::uint64_t position = 0;
+  std::uint64_t size = 0;  ///< 0: nothing to read below the limit
+  Offset first;            ///< base of the first batch: may be below the offset asked for
+  Offset next;             ///< where to go on
+};
+
+/// The first record at or after a time.
+struct TimedOffset {
+  Offset offset;
+  Timestamp timestamp;
+};
+
+/// What must still reach the disk for everything below end() to be durable. Made by Partition::begin_sync on
+/// the owner's thread; run() may be called on any one thread, beside appends, reads and truncations of the
+/// partition, and after its end.
+class SyncTicket {
+ public:
+  /// Syncs files, the directory if segments were rolled, and the lineage. Blocks. Durable below end() when
+  /// ok. Errors: kIo (fatal: never retried), kDiskFull (from the lineage's file: begin_sync() later and run
+  /// that).
+  Status run();
+  [[nodiscard]] Offset end() const noexcept { return end_; }
+  /// Nothing is waiting: run() does nothing.
+  [[nodiscard]] bool empty() const noexcept { return files_.empty() && !sync_directory_ && !lineage_; }
+
+ private:
+  friend class Partition;
+  store::FileSystem* fs_ = nullptr;
+  std::string directory_;
+  std::vector<std::shared_ptr<store::File>> files_;
+  bool sync_directory_ = false;
+  std::optional<std::string> lineage_;
+  Offset end_{0};
+  std::uint64_t truncations_ = 0;
+};
+
+/// The stored batches of one topic partition: segment files, their indexes and the leader-epoch lineage, in
+/// one directory.
+///
+///     start()             synced_end()         end()
+///       | durable ............ | written ......... |      [000..000.log][000..512.log][000..900.log: active]
+///
+/// A segment begins where the one before it ends, so a lost or shortened file is always noticed. Offsets may
+/// have gaps. Nothing is durable until a SyncTicket ran; until then a crash is repaired from the journal:
+/// open() cuts at the first bad batch at or after the recovery point, then replay() adds what the journal
+/// holds. Thread-safety: confined (SyncTicket::run and the files of FileRanges excepted). Ownership: the
+/// FileSystem outlives it. Errors: kCorrupt is sticky (see fault()): every later call returns it and no bytes
+/// are served. kDiskFull leaves everything as before the call. Caller's duties: (1) advance_start only after
+/// the new start is durable elsewhere; (2) truncate_to only after a recovery point at or below it is durable
+/// elsewhere; (3) a recovery point is made durable only up to synced_end().
+class Partition {
+ public:
+  /// Creates the directory, its metadata file and an empty segment at `start`. Durable on return. Errors:
+  /// kAlreadyExists, kDiskFull, kIo, kUnwritable.
+  static Result<std::unique_ptr<Partition>> create(store::FileSystem& fs, std::string directory,
+                                                   TopicId topic, const PartitionOptions& options,
+                                                   Offset start = Offset(0));
+  /// Opens and recovers. Damage below the recovery point does not fail this call: the partition is there and
+  /// faulty, see fault(). Errors: kNotFound (no such directory), kNewerFormat, kIo, kUnwritable, kDiskFull.
+  static Result<std::unique_ptr<Partition>> open(store::FileSystem& fs, std::string directory,
+                                                 const PartitionOptions& options, const PartitionState& state,
+                                                 RecoveryReport& report);
+  ~Partition();
+  Partition(const Partition&) = delete;
+  Partition& operator=(const Partition&) = delete;
+
+  /// Appends one or more whole sealed batches; the first base offset is at or after end(), and each is at or
+  /// after the one before. Written without waiting for the disk. Trusts the CRC. `now` decides the roll by
+  /// age. Errors: kInvalidArgument (base below end(), not whole batches), kMessageTooLarge, kDiskFull, kIo,
+  /// kCorrupt; none appends anything.
+  Status append(std::string_view batches, Timestamp now);
+  /// As append(), for one batch from the journal: checks its CRC; skips it (false) when its last offset is
+  /// below end() or start(). Errors: as append(); kCorrupt when it overlaps end() in part (not sticky: the
+  /// partition is as before).
+  Result<bool> replay(std::string_view batch, Timestamp now);
+  /// Removes every batch that is not wholly below `to`; end() is then the end of the last batch kept. Not
+  /// durable by itself. Errors: kOutOfRange (below start()), kIo, kCorrupt.
+  Status truncate_to(Offset to);
+  /// Moves the start up and deletes segments wholly below it (never the active one). Errors: kOutOfRange
+  /// (past end()), kIo, kCorrupt.
+  Status advance_start(Offset to);
+  /// Begins a new segment at end(), unless the active one is empty. Errors: kDiskFull, kIo, kCorrupt.
+  Status roll(Timestamp now);
+
+  /// Whole batches of one segment from the one that holds `from` (or the first after it), at most `bytes_max`
+  /// but at least one, all of them wholly below `limit`. Checks the headers it passes, not the CRCs. Errors:
+  /// kOutOfRange (below start() or above end()), kCorrupt, kIo.
+  Result<FileRange> read(Offset from, std::size_t bytes_max, Offset limit);
+  /// As read(), but puts the bytes into `out` (replaced) and checks the CRC of each batch. Returns where to
+  /// go on.
+  Result<Offset> read_verified(Offset from, std::size_t bytes_max, Offset limit, std::string& out);
+  /// The first record with a timestamp at or after `at`, if there is one below `limit`. In a compressed
+  /// batch: the batch's first offset. Errors: kCorrupt, kIo.
+  Result<std::optional<TimedOffset>> find_time(Timestamp at, Offset limit);
+  /// The largest timestamp of the log, and its batch's last offset; nothing when empty.
+  Result<std::optional<TimedOffset>> find_max_time();
+  /// Reads and checks every batch and index entry from start() to end(). Errors: kCorrupt (sticky), kIo.
+  struct VerifyReport {
+    std::uint64_t batches = 0;
+    std::uint64_t records = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t segments = 0;
+  };
+  Result<VerifyReport> verify();
+
+  /// Writes out index entries and takes all that is not synced. Does not block on the disk.
+  [[nodiscard]] Result<SyncTicket> begin_sync();
+  /// Tells that `ticket` ran and was ok: synced_end() rises to its end, unless a truncation came between.
+  void end_sync(const SyncTicket& ticket);
+
+  [[nodiscard]] Offset start() const noexcept { return start_; }
+  [[nodiscard]] Offset end() const noexcept { return end_; }
+  [[nodiscard]] Offset synced_end() const noexcept { return synced_end_; }
+  [[nodiscard]] const EpochLineage& lineage() const noexcept { return lineage_; }
+  [[nodiscard]] TopicId topic() const noexcept { return topic_; }
+  [[nodiscard]] const std::string& directory() const noexcept { return directory_; }
+  /// Bytes of all segments, without indexes.
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
+  /// Bytes appended since the last begin_sync().
+  [[nodiscard]] std::uint64_t bytes_unsynced() const noexcept { return bytes_unsynced_; }
+  /// What retention decides on; the last one is active and never deleted.
+  struct SegmentInfo {
+    Offset base;
+    Offset end;
+    std::uint64_t bytes;
+    Timestamp max_timestamp;
+  };
+  [[nodiscard]] std::vector<SegmentInfo> segments() const;
+  /// ok, or the damage that was found, naming file and position.
+  [[nodiscard]] const Status& fault() const noexcept { return fault_; }
+
+ private:
+  Partition(store::FileSystem& fs, std::string directory, const PartitionOptions& options);
+  Status recover(const PartitionState& state, RecoveryReport& report);
+  Status recover_segments(const PartitionState& state, RecoveryReport& report);
+  Status recover_lineage(const PartitionState& state, RecoveryReport& report);
+  Status add_segment(Offset base);
+  Status drop_segments(std::size_t first, std::size_t last);
+  /// The segment, open; closes the one that was not used for longest when there are too many.
+  Result<Segment*> open_segment(std::size_t index);
+  [[nodiscard]] std::size_t segment_of(Offset offset) const;
+  [[nodiscard]] Segment& active() const { return *segments_.back(); }
+  Error damaged(Error error);
+
+  store::FileSystem* fs_;
+  std::string directory_;
+  PartitionOptions options_;
+  TopicId topic_;
+  std::vector<std::unique_ptr<Segment>> segments_;
+  std::vector<Segment*> open_;  ///< closed for writing, open for readers; most recently used last
+  EpochLineage lineage_;
+  bool lineage_dirty_ = false;
+  bool directory_dirty_ = false;
+  Offset start_{0};
+  Offset end_{0};
+  Offset synced_end_{0};
+  std::uint64_t bytes_ = 0;
+  std::uint64_t bytes_unsynced_ = 0;
+  std::uint64_t truncations_ = 0;
+  Status fault_;
+};
+
+/// "<topic>-<partition>", the name of a partition's directory.
+[[nodiscard]] std::string partition_directory_name(std::string_view topic_name, PartitionIndex partition);
+
+}  // namespace afdg::log
