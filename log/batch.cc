@@ -1,0 +1,201 @@
+#include "log/batch.h"
+
+#include <limits>
+#include <string>
+
+#include "base/codec.h"
+
+namespace afdg::log {
+namespace {
+
+namespace at = batch_layout;
+
+std::int64_t i64(std::string_view b, std::size_t where) noexcept {
+  return static_cast<std::int64_t>(load_be64(b.data() + where));
+}
+std::int32_t i32(std::string_view b, std::size_t where) noexcept {
+  return static_cast<std::int32_t>(load_be32(b.data() + where));
+}
+std::int16_t i16(std::string_view b, std::size_t where) noexcept {
+  return static_cast<std::int16_t>(load_be16(b.data() + where));
+}
+
+/// Kafka's zigzag varint; false when it is longer than ten bytes or the bytes end.
+bool take_zigzag(std::string_view& left, std::int64_t& out) noexcept {
+  std::uint64_t v = 0;
+  for (std::size_t i = 0; i < left.size() && i < 10; ++i) {
+    const auto b = static_cast<std::uint8_t>(left[i]);
+    if (i == 9 && b > 1) return false;
+    v |= static_cast<std::uint64_t>(b & 0x7f) << (7 * i);
+    if (b < 0x80) {
+      left.remove_prefix(i + 1);
+      out = static_cast<std::int64_t>(v >> 1) ^ -static_cast<std::int64_t>(v & 1);
+      return true;
+    }
+  }
+  return false;
+}
+
+/// A zigzag length (-1: absent), then the bytes.
+bool take_sized(std::string_view& left, std::optional<std::string_view>& out) noexcept {
+  std::int64_t size = 0;
+  if (!take_zigzag(left, size) || size < -1) return false;
+  if (size < 0) {
+    out.reset();
+    return true;
+  }
+  if (static_cast<std::uint64_t>(size) > left.size()) return false;
+  out = left.substr(0, static_cast<std::size_t>(size));
+  left.remove_prefix(static_cast<std::size_t>(size));
+  return true;
+}
+
+Error bad(std::string what) { return fail(Code::kCorrupt, "record batch: " + std::move(what)); }
+
+}  // namespace
+
+Result<std::size_t> BatchView::frame(std::string_view header, std::size_t bytes_max) {
+  if (header.size() < at::kHeaderBytes)
+    return bad("only " + std::to_string(header.size()) + " bytes are left, a header has 61");
+  const std::int64_t length = i32(header, at::kLength);
+  if (length < static_cast<std::int64_t>(at::kHeaderBytes - at::kOverheadBytes))
+    return bad("its length field is " + std::to_string(length) + ", the least is 49");
+  if (header[at::kMagic] != 2)
+    return bad("magic is " + std::to_string(static_cast<int>(header[at::kMagic])) +
+               ", only version 2 is known");
+  const auto size = static_cast<std::size_t>(length) + at::kOverheadBytes;
+  if (size > bytes_max)
+    return fail(Code::kMessageTooLarge, "record batch of " + std::to_string(size) + " bytes, at most " +
+                                            std::to_string(bytes_max) + " are allowed: send smaller batches");
+  const std::int64_t base = i64(header, at::kBaseOffset);
+  const std::int64_t delta = i32(header, at::kLastOffsetDelta);
+  if (base < 0) return bad("base offset " + std::to_string(base) + " is negative");
+  if (delta < 0) return bad("last offset delta " + std::to_string(delta) + " is negative");
+  if (base > std::numeric_limits<std::int64_t>::max() - delta - 1)
+    return bad("base offset " + std::to_string(base) + " is too large");
+  const int codec = i16(header, at::kAttributes) & 7;
+  if (codec > 4) return bad("compression codec " + std::to_string(codec) + " is unknown");
+  return size;
+}
+
+Result<BatchView> BatchView::parse(std::string_view bytes, std::size_t bytes_max) {
+  AFDG_ASSIGN(const std::size_t size, frame(bytes, bytes_max));
+  if (size > bytes.size())
+    return bad("it says " + std::to_string(size) + " bytes, only " + std::to_string(bytes.size()) +
+               " are there");
+  return BatchView(bytes.substr(0, size));
+}
+
+Status BatchView::verify_crc() const {
+  const std::uint32_t stored = load_be32(bytes_.data() + at::kCrc);
+  const std::uint32_t computed = crc32c(bytes_.substr(at::kAttributes));
+  if (stored == computed) return {};
+  return bad("CRC-32C of the batch at offset " + std::to_string(base().value()) + " is " +
+             std::to_string(computed) + ", stored is " + std::to_string(stored));
+}
+
+Status BatchView::validate(BatchOrigin origin) const {
+  AFDG_TRY(verify_crc());
+  const std::int64_t count = records();
+  const std::int64_t span = std::int64_t{last_offset_delta()} + 1;
+  if (count < 0 || count > span)
+    return bad("record count " + std::to_string(count) + " does not fit a last offset delta of " +
+               std::to_string(span - 1));
+  if (origin == BatchOrigin::kProducer) {
+    if (count != span)
+      return bad("record count " + std::to_string(count) +
+                 " is not last offset delta + 1 = " + std::to_string(span));
+    if (control()) return bad("a client may not write a control batch");
+  }
+  if (codec() != Codec::kNone) return {};
+  // The smallest record: length, attributes, two deltas, two absent fields, no headers.
+  if (static_cast<std::uint64_t>(count) * 7 > payload().size())
+    return bad("record count " + std::to_string(count) + " does not fit " + std::to_string(payload().size()) +
+               " bytes");
+  RecordReader reader(*this);
+  RecordView record;
+  std::int64_t expected = base().value();
+  while (reader.next(record))
+    if (origin == BatchOrigin::kProducer && record.offset.value() != expected++)
+      return bad("offset deltas of a client's batch are not dense");
+  return reader.status();
+}
+
+Offset BatchView::base() const noexcept { return Offset(i64(bytes_, at::kBaseOffset)); }
+Offset BatchView::last() const noexcept { return base() + last_offset_delta(); }
+Epoch BatchView::leader_epoch() const noexcept { return Epoch(i32(bytes_, at::kLeaderEpoch)); }
+std::int16_t BatchView::attributes() const noexcept { return i16(bytes_, at::kAttributes); }
+std::int32_t BatchView::last_offset_delta() const noexcept { return i32(bytes_, at::kLastOffsetDelta); }
+std::int64_t BatchView::base_timestamp() const noexcept { return i64(bytes_, at::kBaseTimestamp); }
+std::int64_t BatchView::max_timestamp() const noexcept { return i64(bytes_, at::kMaxTimestamp); }
+std::int64_t BatchView::producer_id() const noexcept { return i64(bytes_, at::kProducerId); }
+std::int16_t BatchView::producer_epoch() const noexcept { return i16(bytes_, at::kProducerEpoch); }
+std::int32_t BatchView::base_sequence() const noexcept { return i32(bytes_, at::kBaseSequence); }
+std::int32_t BatchView::records() const noexcept { return i32(bytes_, at::kRecordCount); }
+
+void stamp_batch(char* batch, Offset base, Epoch leader_epoch) noexcept {
+  store_be64(batch + at::kBaseOffset, static_cast<std::uint64_t>(base.value()));
+  store_be32(batch + at::kLeaderEpoch, static_cast<std::uint32_t>(leader_epoch.value()));
+}
+
+RecordReader::RecordReader(const BatchView& batch)
+    : batch_(batch), left_(batch.payload()), base_timestamp_(batch.base_timestamp()) {
+  if (batch.codec() != Codec::kNone)
+    status_ = fail(Code::kUnsupported,
+                   "the batch at offset " + std::to_string(batch.base().value()) + " is compressed (codec " +
+                       std::to_string(static_cast<int>(batch.codec())) +
+                       "): this version carries compressed batches but does not read their records");
+}
+
+bool RecordReader::corrupt(const char* what) {
+  status_ = bad("record " + std::to_string(index_) + " of the batch at offset " +
+                std::to_string(batch_.base().value()) + ": " + what);
+  return false;
+}
+
+bool RecordReader::next(RecordView& record) {
+  if (!status_.ok()) return false;
+  if (index_ >= batch_.records()) {
+    if (!left_.empty()) return corrupt("bytes follow the last record");
+    return false;
+  }
+  std::int64_t size = 0;
+  if (!take_zigzag(left_, size) || size < 0 || static_cast<std::uint64_t>(size) > left_.size())
+    return corrupt("impossible length");
+  std::string_view body = left_.substr(0, static_cast<std::size_t>(size));
+  left_.remove_prefix(static_cast<std::size_t>(size));
+  if (body.empty()) return corrupt("no bytes");
+  body.remove_prefix(1);  // attributes: unused
+  std::int64_t time_delta = 0;
+  std::int64_t offset_delta = 0;
+  std::int64_t header_count = 0;
+  if (!take_zigzag(body, time_delta) || !take_zigzag(body, offset_delta)) return corrupt("bad deltas");
+  if (offset_delta <= previous_delta_ || offset_delta > batch_.last_offset_delta())
+    return corrupt("offset delta out of order");
+  if (!take_sized(body, record.key)) return corrupt("bad key");
+  if (!take_sized(body, record.value)) return corrupt("bad value");
+  if (!take_zigzag(body, header_count) || header_count < 0 ||
+      static_cast<std::uint64_t>(header_count) * 2 > body.size())
+    return corrupt("impossible header count");
+  record.headers.clear();
+  for (std::int64_t i = 0; i < header_count; ++i) {
+    std::optional<std::string_view> key;
+    std::optional<std::string_view> value;
+    if (!take_sized(body, key) || !key) return corrupt("bad header key");
+    if (!take_sized(body, value)) return corrupt("bad header value");
+    record.headers.push_back({*key, value.value_or(std::string_view())});
+  }
+  if (!body.empty()) return corrupt("its length is more than its fields");
+  record.offset = batch_.base() + offset_delta;
+  // Wrapping, as in Java: a hostile delta must not be undefined behaviour.
+  const auto ms = batch_.log_append_time()
+                      ? batch_.max_timestamp()
+                      : static_cast<std::int64_t>(static_cast<std::uint64_t>(base_timestamp_) +
+                                                  static_cast<std::uint64_t>(time_delta));
+  record.timestamp = Timestamp(std::chrono::milliseconds(ms));
+  previous_delta_ = static_cast<std::int32_t>(offset_delta);
+  ++index_;
+  return true;
+}
+
+}  // namespace afdg::log
