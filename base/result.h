@@ -91,13 +91,13 @@ template <typename T>
 class [[nodiscard]] Result {
  public:
   using value_type = T;
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: a value is a result
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: a value is a result
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: an error is a result
   /// Converts from anything a T can be made of, such as a derived unique_ptr.
   template <typename U>
-    requires(!std::same_as<std::remove_cvref_t<U>, T> && !std::same_as<std::remove_cvref_t<U>, Error> &&
-             !std::same_as<std::remove_cvref_t<U>, Result> && std::convertible_to<U, T>)
-  Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}  // NOLINT
+  requires(!std::same_as<std::remove_cvref_t<U>, T> && !std::same_as<std::remove_cvref_t<U>, Error> &&
+           !std::same_as<std::remove_cvref_t<U>, Result> && std::convertible_to<U, T>) Result(U&& value)
+      : state_(std::in_place_index<0>, std::forward<U>(value)) {}  // NOLINT
 
   [[nodiscard]] bool ok() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return ok(); }
@@ -110,26 +110,25 @@ class [[nodiscard]] Result {
   [[nodiscard]] Status status() const { return ok() ? Status() : Status(error()); }
   [[nodiscard]] T& value() & { return check(), std::get<0>(state_); }
   [[nodiscard]] const T& value() const& { return check(), std::get<0>(state_); }
-  [[nodiscard]] T&& value() && { return check(), std::get<0>(std::move(state_)); }
+  /// By value, so that a loop over *f() does not outlive what it loops over.
+  [[nodiscard]] T value() && { return check(), std::get<0>(std::move(state_)); }
   [[nodiscard]] T& operator*() & { return value(); }
   [[nodiscard]] const T& operator*() const& { return value(); }
-  [[nodiscard]] T&& operator*() && { return std::move(*this).value(); }
+  [[nodiscard]] T operator*() && { return std::move(*this).value(); }
   [[nodiscard]] T* operator->() { return &value(); }
   [[nodiscard]] const T* operator->() const { return &value(); }
   [[nodiscard]] T value_or(T other) const& { return ok() ? std::get<0>(state_) : std::move(other); }
 
  private:
-  void check() const {
-    AFDG_ASSERT(ok(), std::get<1>(state_).text().c_str());
-  }
+  void check() const { AFDG_ASSERT(ok(), std::get<1>(state_).text().c_str()); }
   std::variant<T, Error> state_;
 };
 
 }  // namespace afdg
 
 /// Returns from the enclosing function when `expression` (a Status or a Result) is an error.
-#define AFDG_TRY(expression)                             \
-  do {                                                   \
+#define AFDG_TRY(expression)                                                                           \
+  do {                                                                                                 \
     if (auto afdg_try_status_ = (expression); !afdg_try_status_.ok()) return afdg_try_status_.error(); \
   } while (false)
 

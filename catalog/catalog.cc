@@ -67,7 +67,7 @@ Status Catalog::load(Random& random) {
   cluster_id_ = record.cluster_id;
 
   Status status;
-  const auto each = [&](std::string_view prefix, auto&& use) {
+  const auto each = [&](std::string_view prefix, auto&& use) -> Status {
     AFDG_TRY(store_->list(prefix, [&](std::string_view key, const Versioned& stored) {
       if (status.ok()) status = use(key, stored.value);
     }));
