@@ -8,23 +8,59 @@
 
 namespace afdg {
 
-void store_be16(char* at, std::uint16_t v) noexcept { v = __builtin_bswap16(v); std::memcpy(at, &v, sizeof v); }
-void store_be32(char* at, std::uint32_t v) noexcept { v = __builtin_bswap32(v); std::memcpy(at, &v, sizeof v); }
-void store_be64(char* at, std::uint64_t v) noexcept { v = __builtin_bswap64(v); std::memcpy(at, &v, sizeof v); }
+void store_be16(char* at, std::uint16_t v) noexcept {
+  v = __builtin_bswap16(v);
+  std::memcpy(at, &v, sizeof v);
+}
+void store_be32(char* at, std::uint32_t v) noexcept {
+  v = __builtin_bswap32(v);
+  std::memcpy(at, &v, sizeof v);
+}
+void store_be64(char* at, std::uint64_t v) noexcept {
+  v = __builtin_bswap64(v);
+  std::memcpy(at, &v, sizeof v);
+}
 static_assert(std::endian::native == std::endian::little, "big-endian machines are not supported");
 
-std::uint16_t load_be16(const char* at) noexcept { std::uint16_t v; std::memcpy(&v, at, sizeof v); return __builtin_bswap16(v); }
-std::uint32_t load_be32(const char* at) noexcept { std::uint32_t v; std::memcpy(&v, at, sizeof v); return __builtin_bswap32(v); }
-std::uint64_t load_be64(const char* at) noexcept { std::uint64_t v; std::memcpy(&v, at, sizeof v); return __builtin_bswap64(v); }
+std::uint16_t load_be16(const char* at) noexcept {
+  std::uint16_t v;
+  std::memcpy(&v, at, sizeof v);
+  return __builtin_bswap16(v);
+}
+std::uint32_t load_be32(const char* at) noexcept {
+  std::uint32_t v;
+  std::memcpy(&v, at, sizeof v);
+  return __builtin_bswap32(v);
+}
+std::uint64_t load_be64(const char* at) noexcept {
+  std::uint64_t v;
+  std::memcpy(&v, at, sizeof v);
+  return __builtin_bswap64(v);
+}
 
-void put_be16(std::string& out, std::uint16_t v) { char b[2]; store_be16(b, v); out.append(b, sizeof b); }
-void put_be32(std::string& out, std::uint32_t v) { char b[4]; store_be32(b, v); out.append(b, sizeof b); }
-void put_be64(std::string& out, std::uint64_t v) { char b[8]; store_be64(b, v); out.append(b, sizeof b); }
+void put_be16(std::string& out, std::uint16_t v) {
+  char b[2];
+  store_be16(b, v);
+  out.append(b, sizeof b);
+}
+void put_be32(std::string& out, std::uint32_t v) {
+  char b[4];
+  store_be32(b, v);
+  out.append(b, sizeof b);
+}
+void put_be64(std::string& out, std::uint64_t v) {
+  char b[8];
+  store_be64(b, v);
+  out.append(b, sizeof b);
+}
 
 void put_varint(std::string& out, std::uint64_t v) {
   char b[10];
   std::size_t n = 0;
-  while (v >= 0x80) { b[n++] = static_cast<char>(v | 0x80); v >>= 7; }
+  while (v >= 0x80) {
+    b[n++] = static_cast<char>(v | 0x80);
+    v >>= 7;
+  }
   b[n++] = static_cast<char>(v);
   out.append(b, n);
 }
@@ -33,7 +69,9 @@ void put_zigzag(std::string& out, std::int64_t v) {
   put_varint(out, (static_cast<std::uint64_t>(v) << 1) ^ static_cast<std::uint64_t>(v >> 63));
 }
 
-std::size_t varint_size(std::uint64_t v) noexcept { return (static_cast<std::size_t>(std::bit_width(v | 1)) + 6) / 7; }
+std::size_t varint_size(std::uint64_t v) noexcept {
+  return (static_cast<std::size_t>(std::bit_width(v | 1)) + 6) / 7;
+}
 std::size_t zigzag_size(std::int64_t v) noexcept {
   return varint_size((static_cast<std::uint64_t>(v) << 1) ^ static_cast<std::uint64_t>(v >> 63));
 }
@@ -47,9 +85,18 @@ std::uint8_t ByteReader::u8() noexcept {
   auto b = bytes(1);
   return b.empty() ? 0 : static_cast<std::uint8_t>(b[0]);
 }
-std::uint16_t ByteReader::be16() noexcept { auto b = bytes(2); return b.empty() ? 0 : load_be16(b.data()); }
-std::uint32_t ByteReader::be32() noexcept { auto b = bytes(4); return b.empty() ? 0 : load_be32(b.data()); }
-std::uint64_t ByteReader::be64() noexcept { auto b = bytes(8); return b.empty() ? 0 : load_be64(b.data()); }
+std::uint16_t ByteReader::be16() noexcept {
+  auto b = bytes(2);
+  return b.empty() ? 0 : load_be16(b.data());
+}
+std::uint32_t ByteReader::be32() noexcept {
+  auto b = bytes(4);
+  return b.empty() ? 0 : load_be32(b.data());
+}
+std::uint64_t ByteReader::be64() noexcept {
+  auto b = bytes(8);
+  return b.empty() ? 0 : load_be64(b.data());
+}
 
 std::uint64_t ByteReader::varint() noexcept {
   std::uint64_t v = 0;
@@ -98,7 +145,8 @@ std::uint32_t crc32c_table(std::string_view bytes, std::uint32_t c) noexcept {
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(std::string_view bytes, std::uint32_t c) noexcept {
+__attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(std::string_view bytes,
+                                                             std::uint32_t c) noexcept {
   const char* at = bytes.data();
   std::size_t left = bytes.size();
   std::uint64_t c64 = c;
@@ -138,10 +186,17 @@ std::uint32_t murmur2(std::string_view key) noexcept {
     h = (h * kMultiplier) ^ k;
   }
   switch (left) {
-    case 3: h ^= static_cast<std::uint32_t>(static_cast<std::uint8_t>(at[2])) << 16; [[fallthrough]];
-    case 2: h ^= static_cast<std::uint32_t>(static_cast<std::uint8_t>(at[1])) << 8; [[fallthrough]];
-    case 1: h = (h ^ static_cast<std::uint8_t>(at[0])) * kMultiplier; break;
-    default: break;
+    case 3:
+      h ^= static_cast<std::uint32_t>(static_cast<std::uint8_t>(at[2])) << 16;
+      [[fallthrough]];
+    case 2:
+      h ^= static_cast<std::uint32_t>(static_cast<std::uint8_t>(at[1])) << 8;
+      [[fallthrough]];
+    case 1:
+      h = (h ^ static_cast<std::uint8_t>(at[0])) * kMultiplier;
+      break;
+    default:
+      break;
   }
   h ^= h >> 13;
   h *= kMultiplier;

@@ -10,7 +10,8 @@
 // Byte-level reading and writing that every stored and transmitted format shares.
 namespace afdg {
 
-/// Appends numbers to a string that the caller owns. `be`: big endian (Kafka, sorted keys); varints as in Protocol Buffers.
+/// Appends numbers to a string that the caller owns. `be`: big endian (Kafka, sorted keys); varints as in
+/// Protocol Buffers.
 void put_be16(std::string& out, std::uint16_t v);
 void put_be32(std::string& out, std::uint32_t v);
 void put_be64(std::string& out, std::uint64_t v);
@@ -30,7 +31,8 @@ void store_be64(char* at, std::uint64_t v) noexcept;
 /// Thread-safety: confined. Errors: none; ask failed().
 class ByteReader {
  public:
-  explicit ByteReader(std::string_view bytes) noexcept : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
+  explicit ByteReader(std::string_view bytes) noexcept
+      : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
   std::uint8_t u8() noexcept;
   std::uint16_t be16() noexcept;
   std::uint32_t be32() noexcept;
@@ -55,13 +57,16 @@ class ByteReader {
 /// A varint length, then the bytes.
 void put_sized(std::string& out, std::string_view bytes);
 
-/// CRC-32C (Castagnoli, RFC 3720 appendix B.4) of `bytes`, continued from `crc` (0 to start). Uses the CPU's instruction where present.
+/// CRC-32C (Castagnoli, RFC 3720 appendix B.4) of `bytes`, continued from `crc` (0 to start). Uses the CPU's
+/// instruction where present.
 [[nodiscard]] std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc = 0) noexcept;
 /// Kafka's murmur2 of a key (org.apache.kafka.common.utils.Utils.murmur2).
 [[nodiscard]] std::uint32_t murmur2(std::string_view key) noexcept;
-/// Kafka's default partitioner for a key: murmur2, made positive, modulo `partitions`. Precondition: partitions > 0.
+/// Kafka's default partitioner for a key: murmur2, made positive, modulo `partitions`. Precondition:
+/// partitions > 0.
 [[nodiscard]] std::int32_t key_partition(std::string_view key, std::int32_t partitions) noexcept;
-/// A 64-bit hash for payload comparison and hash tables (not stable across formats unless said so; ON DISK in request-id records).
+/// A 64-bit hash for payload comparison and hash tables (not stable across formats unless said so; ON DISK in
+/// request-id records).
 [[nodiscard]] std::uint64_t hash64(std::string_view bytes) noexcept;
 
 }  // namespace afdg

@@ -7,7 +7,8 @@
 
 namespace afdg {
 
-/// A number of one kind that does not convert to a number of another kind. Constructed explicitly, read by value().
+/// A number of one kind that does not convert to a number of another kind. Constructed explicitly, read by
+/// value().
 template <typename Tag, typename Rep>
 class Id {
  public:
@@ -25,7 +26,9 @@ class Id {
 class Offset : public Id<struct OffsetTag, std::int64_t> {
  public:
   using Id::Id;
-  friend constexpr Offset operator+(Offset o, std::int64_t count) noexcept { return Offset(o.value() + count); }
+  friend constexpr Offset operator+(Offset o, std::int64_t count) noexcept {
+    return Offset(o.value() + count);
+  }
   friend constexpr std::int64_t operator-(Offset a, Offset b) noexcept { return a.value() - b.value(); }
   constexpr Offset& operator++() noexcept { return *this = *this + 1; }
 };
@@ -62,6 +65,7 @@ struct std::hash<afdg::Offset> {
 template <>
 struct std::hash<afdg::TopicPartition> {
   std::size_t operator()(const afdg::TopicPartition& tp) const noexcept {
-    return std::hash<std::uint64_t>()(tp.topic.value() * 0x9e3779b97f4a7c15ULL + static_cast<std::uint64_t>(tp.partition.value()));
+    return std::hash<std::uint64_t>()(tp.topic.value() * 0x9e3779b97f4a7c15ULL +
+                                      static_cast<std::uint64_t>(tp.partition.value()));
   }
 };

@@ -14,7 +14,8 @@ void assertion_failed(const char* condition, const char* file, int line, const c
 std::string_view code_name(Code code) noexcept {
   switch (code) {
 #define AFDG_ERROR(name, number, retry, grpc, kafka, text) \
-  case Code::name: return #name;
+  case Code::name:                                         \
+    return #name;
 #include "base/errors.def"
 #undef AFDG_ERROR
   }
@@ -24,7 +25,8 @@ std::string_view code_name(Code code) noexcept {
 std::string_view code_text(Code code) noexcept {
   switch (code) {
 #define AFDG_ERROR(name, number, retry, grpc, kafka, text) \
-  case Code::name: return text;
+  case Code::name:                                         \
+    return text;
 #include "base/errors.def"
 #undef AFDG_ERROR
   }
@@ -34,7 +36,8 @@ std::string_view code_text(Code code) noexcept {
 Retry code_retry(Code code) noexcept {
   switch (code) {
 #define AFDG_ERROR(name, number, retry, grpc, kafka, text) \
-  case Code::name: return Retry::retry;
+  case Code::name:                                         \
+    return Retry::retry;
 #include "base/errors.def"
 #undef AFDG_ERROR
   }
@@ -44,16 +47,30 @@ Retry code_retry(Code code) noexcept {
 namespace {
 // google.rpc.Code, as gRPC's status codes are numbered.
 enum GrpcNumber : int {
-  OK = 0, CANCELLED = 1, UNKNOWN = 2, INVALID_ARGUMENT = 3, DEADLINE_EXCEEDED = 4, NOT_FOUND = 5, ALREADY_EXISTS = 6,
-  PERMISSION_DENIED = 7, RESOURCE_EXHAUSTED = 8, FAILED_PRECONDITION = 9, ABORTED = 10, OUT_OF_RANGE = 11,
-  UNIMPLEMENTED = 12, INTERNAL = 13, UNAVAILABLE = 14, DATA_LOSS = 15,
+  OK = 0,
+  CANCELLED = 1,
+  UNKNOWN = 2,
+  INVALID_ARGUMENT = 3,
+  DEADLINE_EXCEEDED = 4,
+  NOT_FOUND = 5,
+  ALREADY_EXISTS = 6,
+  PERMISSION_DENIED = 7,
+  RESOURCE_EXHAUSTED = 8,
+  FAILED_PRECONDITION = 9,
+  ABORTED = 10,
+  OUT_OF_RANGE = 11,
+  UNIMPLEMENTED = 12,
+  INTERNAL = 13,
+  UNAVAILABLE = 14,
+  DATA_LOSS = 15,
 };
 }  // namespace
 
 int code_grpc(Code code) noexcept {
   switch (code) {
 #define AFDG_ERROR(name, number, retry, grpc, kafka, text) \
-  case Code::name: return grpc;
+  case Code::name:                                         \
+    return grpc;
 #include "base/errors.def"
 #undef AFDG_ERROR
   }
@@ -63,7 +80,8 @@ int code_grpc(Code code) noexcept {
 int code_kafka(Code code) noexcept {
   switch (code) {
 #define AFDG_ERROR(name, number, retry, grpc, kafka, text) \
-  case Code::name: return kafka;
+  case Code::name:                                         \
+    return kafka;
 #include "base/errors.def"
 #undef AFDG_ERROR
   }
@@ -73,10 +91,12 @@ int code_kafka(Code code) noexcept {
 Code code_from_number(std::uint32_t wanted) noexcept {
   switch (wanted) {
 #define AFDG_ERROR(name, number, retry, grpc, kafka, text) \
-  case number: return Code::name;
+  case number:                                             \
+    return Code::name;
 #include "base/errors.def"
 #undef AFDG_ERROR
-    default: return Code::kInternal;
+    default:
+      return Code::kInternal;
   }
 }
 

@@ -7,7 +7,8 @@
 #include <tuple>
 #include <type_traits>
 
-// An agent type's contract: the one header that agents and their clients share. M and A are Protocol Buffers messages.
+// An agent type's contract: the one header that agents and their clients share. M and A are Protocol Buffers
+// messages.
 namespace afdg {
 
 template <std::size_t N>
