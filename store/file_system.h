@@ -56,7 +56,7 @@ class FileSystem {
   virtual ~FileSystem() = default;
   virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
   [[nodiscard]] virtual bool exists(const std::string& path) const = 0;
-  /// Creates the directory and its parents; ok when present.
+  /// Creates the directory and its parents; ok when present. Durable on return: the names of those it created.
   virtual Status create_directories(const std::string& path) = 0;
   /// The names in a directory, sorted, without "." and "..". 
   [[nodiscard]] virtual Result<std::vector<std::string>> list(const std::string& path) const = 0;

@@ -32,13 +32,13 @@ class KeyValueStore {
   /// One entry per key, in order.
   [[nodiscard]] virtual Result<std::vector<std::optional<std::string>>> multi_get(std::span<const std::string_view> keys) const = 0;
   /// Calls `visit` for keys in [from, to) in ascending byte order until it returns false; `to` empty means the end.
-  /// Sees one consistent state.
+  /// Sees one consistent state. `visit` does not call the store.
   using Visit = std::function<bool(std::string_view key, std::string_view value)>;
   virtual Status scan(std::string_view from, std::string_view to, const Visit& visit) const = 0;
   /// Applies all changes at once; readers see all or none. `changes` are sorted by key, without repeats.
   /// Not durable before flush().
   virtual Status apply(std::span<const Change> changes) = 0;
-  /// Deletes every key in [from, to), at once. Not durable before flush().
+  /// Deletes every key in [from, to), at once; `to` empty means the end. Not durable before flush().
   virtual Status remove_range(std::string_view from, std::string_view to) = 0;
   /// Durable on return: every earlier apply().
   virtual Status flush() = 0;
