@@ -1,0 +1,447 @@
+#include "log/log.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/codec.h"
+#include "log/batch.h"
+#include "log/log_impl.h"
+#include "log/region_log.h"
+
+namespace afdg::log {
+namespace {
+
+std::string text(TopicPartition id) {
+  return "topic id " + std::to_string(id.topic.value()) + " partition " +
+         std::to_string(id.partition.value());
+}
+
+}  // namespace
+
+Log::Impl::Impl(store::FileSystem& fs, Clock& clock, const LogOptions& options)
+    : fs_(fs), clock_(clock), options_(options) {
+  // An append must fit a fraction of even a small journal, or nothing could ever be released behind it.
+  const std::uint64_t journal = std::min(options_.journal_bytes, options_.journal_initial_bytes);
+  options_.large_append_bytes =
+      std::min(options_.large_append_bytes, std::max<std::uint64_t>(journal / 16, 512));
+}
+
+Log::Impl::~Impl() { close().ignore("the next start replays the journal"); }
+
+ShardRef Log::Impl::find(TopicPartition id) const {
+  const std::lock_guard lock(shards_mutex_);
+  const auto it = shards_.find(id);
+  return it == shards_.end() ? nullptr : it->second;
+}
+
+Result<ShardRef> Log::Impl::need(TopicPartition id) const {
+  if (ShardRef shard = find(id)) return shard;
+  return fail(Code::kNotFound, text(id) + " is not in this log: create it first");
+}
+
+Status Log::Impl::write_list() {
+  std::vector<NewPartition> list;
+  {
+    const std::lock_guard lock(shards_mutex_);
+    for (const auto& [id, shard] : shards_) list.push_back({id, shard->topic_name, shard->options});
+  }
+  std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.partition < b.partition; });
+  return fs_.replace_file(path(kListFile), encode_partition_list(list));
+}
+
+Status Log::Impl::create(const std::vector<NewPartition>& partitions) {
+  const std::lock_guard admin(admin_mutex_);
+  if (failed_) return failure();
+  std::vector<ShardRef> existing;
+  {
+    const std::lock_guard lock(shards_mutex_);
+    for (const auto& [id, shard] : shards_) existing.push_back(shard);
+  }
+  for (const NewPartition& p : partitions) {
+    AFDG_TRY(check_topic_name(p.topic_name));
+    if (p.partition.partition.value() < 0)
+      return fail(Code::kInvalidArgument, text(p.partition) + ": below zero");
+    if (deleted_.contains(p.partition.topic)) {
+      return fail(Code::kInvalidArgument, text(p.partition) + " was deleted: topic ids are never used again");
+    }
+    for (const ShardRef& shard : existing) {
+      const bool same_name = shard->topic_name == p.topic_name;
+      if (same_name == (shard->id.topic == p.partition.topic)) continue;
+      return fail(Code::kAlreadyExists,
+                  "topic '" + p.topic_name + "' (id " + std::to_string(p.partition.topic.value()) + "): '" +
+                      shard->topic_name + "' has id " + std::to_string(shard->id.topic.value()) +
+                      ": choose another name or delete it first");
+    }
+  }
+  std::vector<ShardRef> added;
+  bool changed = false;
+  for (const NewPartition& p : partitions) {
+    if (const ShardRef shard = find(p.partition)) {
+      const std::lock_guard lock(queue_mutex_);
+      shard->options = p.options;
+      changed = true;
+      continue;
+    }
+    auto shard = std::make_shared<Shard>();
+    shard->id = p.partition;
+    shard->topic_name = p.topic_name;
+    shard->name = partition_directory_name(p.topic_name, p.partition.partition);
+    shard->options = p.options;
+    const std::string directory = path(kPartitionsDirectory) + "/" + shard->name;
+    // Not listed: left behind by a process that died before it could list it, so nobody ever wrote to it.
+    if (fs_.exists(directory)) AFDG_TRY(fs_.remove_all(directory));
+    AFDG_ASSIGN(shard->partition,
+                Partition::create(fs_, directory, p.partition.topic, partition_options(p.options)));
+    added.push_back(std::move(shard));
+  }
+  if (added.empty() && !changed) return {};
+  AFDG_TRY(fs_.sync_directory(path(kPartitionsDirectory)));
+  {
+    const std::lock_guard lock(shards_mutex_);
+    for (const ShardRef& shard : added) shards_[shard->id] = shard;
+  }
+  if (Status written = write_list(); !written.ok()) {
+    const std::lock_guard lock(shards_mutex_);
+    for (const ShardRef& shard : added) shards_.erase(shard->id);
+    return written;
+  }
+  return {};
+}
+
+Status Log::Impl::delete_topic(TopicId topic) {
+  const std::lock_guard admin(admin_mutex_);
+  std::vector<ShardRef> gone;
+  {
+    const std::lock_guard lock(shards_mutex_);
+    for (const auto& [id, shard] : shards_)
+      if (id.topic == topic) gone.push_back(shard);
+  }
+  if (gone.empty()) return {};
+  {
+    const std::lock_guard lock(queue_mutex_);
+    for (const ShardRef& shard : gone) shard->deleted = true;
+  }
+  PartRef part = pool_->take();
+  part->kind = JournalKind::kDeleteTopic;
+  encode_delete_topic(part->record, topic);
+  AFDG_TRY(submit_and_wait(part));
+  deleted_.insert(topic);
+  {
+    // A checkpoint under way may still hold them; it ends first.
+    const std::lock_guard one(checkpoint_mutex_);
+    const std::lock_guard lock(shards_mutex_);
+    for (const ShardRef& shard : gone) shards_.erase(shard->id);
+  }
+  for (const ShardRef& shard : gone) {
+    const std::lock_guard io(shard->io_mutex);
+    shard->partition.reset();
+    record_fault(*shard, fail(Code::kNotFound, shard->name + " was deleted"));
+    AFDG_TRY(fs_.remove_all(path(kPartitionsDirectory) + "/" + shard->name));
+  }
+  AFDG_TRY(fs_.sync_directory(path(kPartitionsDirectory)));
+  AFDG_TRY(write_list());
+  return checkpoint(false);
+}
+
+Result<Offset> Log::Impl::append(TopicPartition id, std::string_view batch, Epoch leader_epoch,
+                                 AppendDone done) {
+  AFDG_ASSIGN(const ShardRef shard, need(id));
+  AFDG_ASSIGN(const BatchView view, BatchView::parse(batch, options_.batch_bytes_max));
+  if (view.size() != batch.size()) {
+    return fail(Code::kInvalidArgument, shard->name + ": append one batch at a time");
+  }
+  AFDG_TRY(view.verify_crc());
+  const std::int64_t count = std::int64_t{view.last_offset_delta()} + 1;
+  if (count < 1) return fail(Code::kCorrupt, shard->name + ": a batch whose last offset is below its first");
+  PartRef part = pool_->take();
+  Part::Entry& entry = part->entries[0];
+  entry.shard = shard;
+  part->entry_count = 1;
+  part->done = std::move(done);
+  const bool large = batch.size() >= options_.large_append_bytes;
+  AppendEncoder encoder(part->record);
+  if (large) {
+    entry.large.assign(batch);
+    encoder.add_reference(id, Offset(0), Offset(1), static_cast<std::uint32_t>(batch.size()));
+    entry.at = part->record.size();
+  } else {
+    entry.at = encoder.add(id, Offset(0), Offset(1), batch);
+    entry.size = batch.size();
+  }
+  encoder.finish();
+  const std::uint64_t counted = part->record.size() + entry.large.size();
+  std::unique_lock lock(queue_mutex_);
+  AFDG_TRY(admit(counted));
+  if (shard->deleted) return fail(Code::kNotFound, shard->name + " was deleted");
+  if (shard->region) {
+    return fail(Code::kFailedPrecondition, shard->name + " belongs to a region: send to the region instead");
+  }
+  if (shard->faulty.load(std::memory_order_relaxed)) return fault_of(*shard).error();
+  entry.base = shard->next;
+  entry.next = shard->next + count;
+  shard->next = entry.next;
+  shard->epoch = std::max(shard->epoch, leader_epoch);
+  patch_entry(part->record.data() + entry.at, entry.base, entry.next);
+  stamp_batch(large ? entry.large.data() : part->record.data() + entry.at, entry.base, leader_epoch);
+  pool_->count(*part, counted);
+  counters_.appends.fetch_add(1, std::memory_order_relaxed);
+  counters_.bytes_appended.fetch_add(batch.size(), std::memory_order_relaxed);
+  const Offset base = entry.base;
+  push(std::move(part), lock);
+  return base;
+}
+
+Status Log::Impl::fault_of(Shard& shard) {
+  const std::lock_guard lock(shard.tail_mutex);
+  return shard.fault.ok() ? Status(fail(Code::kCorrupt, shard.name)) : shard.fault;
+}
+
+Result<Offset> Log::Impl::truncate(TopicPartition id, Offset to) {
+  AFDG_ASSIGN(const ShardRef shard, need(id));
+  Offset end;
+  {
+    const std::lock_guard commit(commit_mutex_);
+    while (commit_once() == Commit::kDone) {
+    }
+    const std::lock_guard lock(shard->tail_mutex);
+    AFDG_TRY(shard->fault);
+    if (to < shard->start) {
+      return fail(Code::kOutOfRange, shard->name + ": offset " + std::to_string(to.value()) +
+                                         " is below its start " + std::to_string(shard->start.value()));
+    }
+    end = shard->committed_end;
+  }
+  if (to >= end) return end;
+  // A batch goes whole: the end becomes the base of the batch that holds `to`.
+  AFDG_TRY(flush(*shard, end));
+  {
+    const std::lock_guard io(shard->io_mutex);
+    AFDG_ASSIGN(const FileRange range, shard->partition->read(to, 1, end));
+    if (range.size > 0) to = std::min(to, range.first);
+    // The end of the batch before it is what the segments will end at (offsets may have gaps).
+  }
+  PartRef part = pool_->take();
+  part->kind = JournalKind::kTruncate;
+  part->entries[0].shard = shard;
+  part->entry_count = 1;
+  part->offset = to;
+  encode_truncate(part->record, id, to);
+  {
+    const std::lock_guard lock(queue_mutex_);
+    if (shard->next != end) {
+      return fail(Code::kFailedPrecondition,
+                  shard->name + ": somebody appends while it is truncated: stop them first");
+    }
+    shard->next = to;
+  }
+  AFDG_TRY(submit_and_wait(part));
+  return to;
+}
+
+Status Log::Impl::advance_start(TopicPartition id, Offset to) {
+  AFDG_ASSIGN(const ShardRef shard, need(id));
+  {
+    const std::lock_guard lock(shard->tail_mutex);
+    AFDG_TRY(shard->fault);
+    if (to > shard->committed_end) {
+      return fail(Code::kOutOfRange, shard->name + ": offset " + std::to_string(to.value()) +
+                                         " is past the committed end " +
+                                         std::to_string(shard->committed_end.value()));
+    }
+    if (to <= shard->start) return {};
+  }
+  PartRef part = pool_->take();
+  part->kind = JournalKind::kStart;
+  part->entries[0].shard = shard;
+  part->entry_count = 1;
+  part->offset = to;
+  encode_start(part->record, id, to);
+  return submit_and_wait(part);
+}
+
+Result<Offset> Log::Impl::read(Shard& shard, Offset from, std::size_t bytes_max, std::string& out) {
+  out.clear();
+  Offset limit;
+  {
+    const std::lock_guard lock(shard.tail_mutex);
+    AFDG_TRY(shard.fault);
+    if (from < shard.start || from > shard.committed_end) {
+      return fail(Code::kOutOfRange, shard.name + ": offset " + std::to_string(from.value()) +
+                                         " is not in [" + std::to_string(shard.start.value()) + ", " +
+                                         std::to_string(shard.committed_end.value()) +
+                                         "]: read between them");
+    }
+    if (from == shard.committed_end) return from;
+    if (from >= shard.written_end) {
+      auto it = std::upper_bound(shard.tail.begin(), shard.tail.end(), from,
+                                 [](Offset o, const TailBatch& batch) { return o < batch.next; });
+      for (; it != shard.tail.end(); ++it) {
+        if (!out.empty() && out.size() + it->bytes.size() > bytes_max) break;
+        out.append(it->bytes);
+        from = it->next;
+      }
+      return from;
+    }
+    limit = std::min(shard.written_end, shard.committed_end);
+  }
+  const std::lock_guard io(shard.io_mutex);
+  if (!shard.partition) return fail(Code::kCorrupt, shard.name + ": its directory is missing");
+  auto next = shard.partition->read_verified(from, bytes_max, limit, out);
+  if (next.code() == Code::kCorrupt) record_fault(shard, next.error());
+  return next;
+}
+
+Result<PartitionDescription> Log::Impl::describe(TopicPartition id) const {
+  AFDG_ASSIGN(const ShardRef shard, need(id));
+  PartitionDescription out;
+  out.topic_name = shard->topic_name;
+  {
+    const std::lock_guard io(shard->io_mutex);
+    if (shard->partition) {
+      out.bytes = shard->partition->bytes();
+      out.segments = shard->partition->segments().size();
+    }
+    const std::lock_guard lock(shard->tail_mutex);
+    out.start = shard->start;
+    out.end = shard->committed_end;
+    out.fault = shard->fault;
+  }
+  const std::lock_guard lock(queue_mutex_);
+  out.epoch = shard->epoch;
+  return out;
+}
+
+LogMetrics Log::Impl::metrics() const {
+  LogMetrics m;
+  m.commits = counters_.commits;
+  m.appends = counters_.appends;
+  m.bytes_appended = counters_.bytes_appended;
+  m.bytes_journaled = counters_.bytes_journaled;
+  m.bytes_segments = counters_.bytes_segments;
+  m.checkpoints = counters_.checkpoints;
+  m.bytes_in_flight = pool_->in_flight();
+  m.journal_bytes_used = counters_.journal_used;
+  m.disk_full = disk_full_;
+  m.commit_us_sum = counters_.commit_us_sum;
+  for (std::size_t i = 0; i < m.commit_us_log2.size(); ++i) m.commit_us_log2[i] = counters_.commit_us_log2[i];
+  return m;
+}
+
+bool Log::Impl::pump() {
+  const std::uint64_t before = counters_.commits;
+  commit_all();
+  const bool worked = maintain(false);
+  commit_all();
+  return worked || counters_.commits != before;
+}
+
+void Log::Impl::start_threads() {
+  if (options_.threads == LogThreads::kNone) return;
+  journal_runner_ = std::thread([this] { journal_thread(); });
+  segment_runner_ = std::thread([this] { segment_thread(); });
+}
+
+void Log::Impl::stop_threads() {
+  {
+    const std::lock_guard lock(queue_mutex_);
+    stopping_ = true;
+    journal_wake_.notify_all();
+  }
+  if (journal_runner_.joinable()) journal_runner_.join();
+  {
+    const std::lock_guard lock(segment_mutex_);
+    segment_stop_ = true;
+    segment_wake_.notify_all();
+  }
+  if (segment_runner_.joinable()) segment_runner_.join();
+}
+
+Status Log::Impl::close() {
+  if (closed_.exchange(true)) return {};
+  stop_threads();
+  if (!journal_) return {};
+  Status done;
+  if (failed_) {
+    done = failure();
+  } else {
+    commit_all();
+    done = checkpoint(false);
+    commit_all();
+    if (done.ok()) done = checkpoint(true);
+  }
+  // Whoever still waits is told that it is not known.
+  const std::lock_guard commit(commit_mutex_);
+  failed_ = true;
+  static_cast<void>(commit_once());
+  return done;
+}
+
+Log::Log(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Log::~Log() = default;
+
+Result<std::unique_ptr<Log>> Log::open(store::FileSystem& fs, Clock& clock, const LogOptions& options) {
+  if (options.directory.empty())
+    return fail(Code::kInvalidArgument, "the log's directory is empty: name one");
+  auto impl = std::make_unique<Impl>(fs, clock, options);
+  if (Status recovered = impl->recover(); !recovered.ok()) {
+    impl->closed_ = true;
+    return recovered.error();
+  }
+  impl->start_threads();
+  return std::unique_ptr<Log>(new Log(std::move(impl)));
+}
+
+const LogRecovery& Log::recovery() const { return impl_->recovery_; }
+Status Log::create_partition(TopicPartition partition, std::string_view topic_name,
+                             const TopicOptions& options) {
+  return impl_->create({{partition, std::string(topic_name), options}});
+}
+Status Log::create_partitions(const std::vector<NewPartition>& partitions) {
+  return impl_->create(partitions);
+}
+Status Log::delete_topic(TopicId topic) { return impl_->delete_topic(topic); }
+Result<Offset> Log::append(TopicPartition partition, std::string_view batch, Epoch leader_epoch,
+                           AppendDone done) {
+  return impl_->append(partition, batch, leader_epoch, std::move(done));
+}
+Result<Offset> Log::truncate(TopicPartition partition, Offset to) { return impl_->truncate(partition, to); }
+Status Log::advance_start(TopicPartition partition, Offset to) { return impl_->advance_start(partition, to); }
+Result<PartitionDescription> Log::describe(TopicPartition partition) const {
+  return impl_->describe(partition);
+}
+LogMetrics Log::metrics() const { return impl_->metrics(); }
+bool Log::lead() { return impl_->lead(); }
+bool Log::pump() { return impl_->pump(); }
+Status Log::checkpoint() { return impl_->checkpoint(false); }
+Status Log::close() { return impl_->close(); }
+
+Result<BatchBytes> Log::read_batches(TopicPartition partition, Offset from, std::size_t bytes_max) {
+  AFDG_ASSIGN(const ShardRef shard, impl_->need(partition));
+  BatchBytes out;
+  AFDG_ASSIGN(out.next, impl_->read(*shard, from, bytes_max, out.bytes));
+  return out;
+}
+
+std::vector<TopicPartition> Log::partitions() const {
+  std::vector<TopicPartition> out;
+  {
+    const std::lock_guard lock(impl_->shards_mutex_);
+    for (const auto& [id, shard] : impl_->shards_) out.push_back(id);
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+Result<std::unique_ptr<MessageLog>> Log::region_log(const RegionStreams& streams) {
+  std::array<ShardRef, kStreams> shards;
+  AFDG_ASSIGN(shards[0], impl_->need(streams.messages));
+  AFDG_ASSIGN(shards[1], impl_->need(streams.changes));
+  AFDG_ASSIGN(shards[2], impl_->need(streams.dead));
+  {
+    const std::lock_guard lock(impl_->queue_mutex_);
+    for (const ShardRef& shard : shards) shard->region = true;
+  }
+  return std::unique_ptr<MessageLog>(new RegionLog(*impl_, std::move(shards)));
+}
+
+}  // namespace afdg::log

@@ -1,0 +1,203 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "log/message_log.h"
+#include "store/file_system.h"
+
+namespace afdg::log {
+
+/// Bugs that a test plants to see that the checkers find them; never configuration.
+struct PlantedBugs {
+  bool skip_sync = false;                  ///< the journal is written, not synced
+  bool ack_before_sync = false;            ///< completions run before the commit is written
+  bool reuse_before_segment_sync = false;  ///< journal space is released before segments are synced
+};
+
+/// Who commits and who writes segments.
+enum class LogThreads : std::uint8_t {
+  kBackground,  ///< a journal thread and a thread for segments
+  kNone,        ///< nobody: the owner calls pump(). One thread, deterministic
+};
+
+struct LogOptions {
+  /// Where all files go. Created when absent; the caller holds its lock.
+  std::string directory;
+  /// Size of the journal's file when grown, bytes. Half of it is about what a restart replays at most.
+  std::uint64_t journal_bytes = 128u << 20;
+  /// Zero-filled before the first commit, bytes; the rest is filled in the background.
+  std::uint64_t journal_initial_bytes = 8u << 20;
+  /// A batch of at least so many bytes goes straight to its segment.
+  std::uint64_t large_append_bytes = 256u << 10;
+  /// Appends taken and not yet in segments, bytes; more is kOverloaded.
+  std::uint64_t bytes_in_flight_max = 64u << 20;
+  /// Kept on the disk so that segments can be finished when it is full, bytes.
+  std::uint64_t reserve_bytes = 1u << 20;
+  /// Largest batch, bytes.
+  std::size_t batch_bytes_max = kBatchBytesMax;
+  /// How long segment work rests after the disk was found full.
+  std::chrono::milliseconds disk_full_retry{200};
+  LogThreads threads = LogThreads::kBackground;
+  /// Called at the first failed write or sync that is not "disk full". Default: prints and aborts. A handler
+  /// that returns leaves a log that refuses everything.
+  std::function<void(const Error&)> fatal;
+  /// Identity of a new journal; 0: random. For tests that must repeat.
+  std::uint64_t journal_id = 0;
+  PlantedBugs planted;
+};
+
+/// How a topic's partitions are stored. Kept beside the log, so that a restart knows it.
+struct TopicOptions {
+  std::uint64_t segment_bytes = 64u << 20;
+  std::chrono::milliseconds segment_age = std::chrono::hours(24 * 7);
+  /// Batches older than this may go; nothing: kept for ever. Whole segments, never the active one.
+  std::optional<std::chrono::milliseconds> retention_age;
+  /// Oldest segments may go while a partition is larger than this; nothing: no limit.
+  std::optional<std::uint64_t> retention_bytes;
+};
+
+struct RegionStreams {
+  TopicPartition messages;
+  TopicPartition changes;
+  TopicPartition dead;
+};
+
+/// What a start found and did.
+struct LogRecovery {
+  bool clean = false;  ///< the stop before was orderly
+  std::size_t topics = 0;
+  std::size_t partitions = 0;
+  std::uint64_t commits_replayed = 0;
+  std::uint64_t batches_replayed = 0;
+  std::uint64_t bytes_replayed = 0;
+  std::uint64_t journal_bytes_cut = 0;
+  std::vector<std::string> warnings;
+  struct Faulty {
+    TopicPartition partition;
+    std::string sentence;
+  };
+  std::vector<Faulty> faulty;
+};
+
+struct PartitionDescription {
+  std::string topic_name;
+  Offset start;
+  Offset end;               ///< committed
+  std::uint64_t bytes = 0;  ///< in segments
+  std::size_t segments = 0;
+  Epoch epoch{-1};  ///< highest writer's epoch
+  Status fault;
+};
+
+/// Counters since the start. All grow.
+struct LogMetrics {
+  std::uint64_t commits = 0;
+  std::uint64_t appends = 0;
+  std::uint64_t bytes_appended = 0;   ///< batches
+  std::uint64_t bytes_journaled = 0;  ///< frames, padding included
+  std::uint64_t bytes_segments = 0;
+  std::uint64_t checkpoints = 0;
+  std::uint64_t bytes_in_flight = 0;     ///< now
+  std::uint64_t journal_bytes_used = 0;  ///< now
+  bool disk_full = false;                ///< now
+  std::uint64_t commit_us_sum = 0;
+  /// Commits whose write and sync took less than 2^i microseconds (and at least half of it).
+  std::array<std::uint64_t, 24> commit_us_log2{};
+};
+
+/// Whole batches, as stored.
+struct BatchBytes {
+  std::string bytes;
+  Offset next;  ///< where to go on
+};
+
+/// All partitions of a node: one journal, many segments.
+///
+///     append -> [pending] -> commit: one frame, one sync -> completion -> readable -> segments (background)
+///     -> journal reuse
+///
+/// Readers see committed batches at once: from memory until they are in their segment, from there afterwards.
+/// Thread-safety: safe; a RegionLog is confined as MessageLog says. Errors: after a failed write or sync
+/// everything is kIo. A faulty partition answers kCorrupt, the others go on. kDiskFull: nothing was taken;
+/// reads go on, and so do appends by themselves once there is space. Bounds: bytes_in_flight_max.
+class Log {
+ public:
+  /// Recovers and starts. Errors: kCorrupt (journal, recovery point or the list of partitions damaged: the
+  /// node must not start), kNewerFormat, kDiskFull, kUnwritable, kIo.
+  static Result<std::unique_ptr<Log>> open(store::FileSystem& fs, Clock& clock, const LogOptions& options);
+  /// As close(), errors ignored; nothing in flight is waited for after a fatal error.
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  [[nodiscard]] const LogRecovery& recovery() const;
+
+  /// Makes a partition, or tells an existing one its options. Durable on return. Errors: kInvalidArgument
+  /// (name), kAlreadyExists (another topic of that name), kDiskFull, kIo.
+  Status create_partition(TopicPartition partition, std::string_view topic_name,
+                          const TopicOptions& options = {});
+  /// Several at once: one durable step for all of them (a grid's regions).
+  struct NewPartition {
+    TopicPartition partition;
+    std::string topic_name;
+    TopicOptions options;
+  };
+  Status create_partitions(const std::vector<NewPartition>& partitions);
+  /// Removes all partitions of a topic; durable on return. Ok when there are none.
+  Status delete_topic(TopicId topic);
+
+  /// The region's log over three partitions, which from now on only it writes. Errors: kNotFound. A faulty
+  /// partition shows in MessageLog::open(): kCorrupt. Ownership: destroy it before the Log; its completions
+  /// are not called after its destruction.
+  Result<std::unique_ptr<MessageLog>> region_log(const RegionStreams& streams);
+
+  /// Appends one batch (CRC checked) to a topic that is not a region's; `done` as in MessageLog. Returns the
+  /// base offset it gets. Errors (nothing was taken): kNotFound, kFailedPrecondition (a region's),
+  /// kMessageTooLarge, kCorrupt, kDiskFull, kOverloaded.
+  Result<Offset> append(TopicPartition partition, std::string_view batch, Epoch leader_epoch,
+                        AppendDone done);
+  /// Removes every batch not wholly below `to`. Nobody may append meanwhile. Durable on return. Returns the
+  /// new end.
+  Result<Offset> truncate(TopicPartition partition, Offset to);
+  /// Moves the first readable offset up. Durable on return. Errors: kOutOfRange past the committed end.
+  Status advance_start(TopicPartition partition, Offset to);
+
+  /// Whole batches below the committed end, from the one that holds `from`; about `bytes_max`, but at least
+  /// one. Empty at the end. CRCs are checked on the way from a segment. Errors: kNotFound, kOutOfRange,
+  /// kCorrupt, kIo.
+  Result<BatchBytes> read_batches(TopicPartition partition, Offset from, std::size_t bytes_max);
+  [[nodiscard]] Result<PartitionDescription> describe(TopicPartition partition) const;
+  [[nodiscard]] std::vector<TopicPartition> partitions() const;
+  [[nodiscard]] LogMetrics metrics() const;
+
+  /// Commits what is pending, if nobody else is committing; for a thread that is idle and would only wait.
+  /// True when it led.
+  bool lead();
+  /// kNone: commits, then does a round of segment work. Returns whether there was anything to do.
+  bool pump();
+  /// Writes and syncs all segments and lets the journal start afresh. Durable on return. Errors: kDiskFull,
+  /// kIo.
+  Status checkpoint();
+  /// Drains, syncs, and leaves the mark of an orderly stop. Errors: kDiskFull, kIo: the next start replays
+  /// the journal.
+  Status close();
+
+ private:
+  friend class RegionLog;
+  class Impl;
+  explicit Log(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace afdg::log

@@ -1,0 +1,264 @@
+#pragma once
+
+// What the .cc files of the embedded log share. For this folder only.
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "log/journal.h"
+#include "log/journal_point.h"
+#include "log/journal_record.h"
+#include "log/log.h"
+#include "log/log_list.h"
+#include "log/partition.h"
+
+namespace afdg::log {
+
+struct Part;
+using PartRef = std::shared_ptr<Part>;
+
+/// A committed batch that is not in its segment yet.
+struct TailBatch {
+  PartRef part;  ///< owns the bytes
+  std::string_view bytes;
+  Offset base;
+  Offset next;
+};
+
+/// What the journal says of one partition at a start, before anything is changed.
+struct Plan {
+  Offset end{0};  ///< where replay goes on: all below is synced in segments and still meant
+  Offset start{0};
+  Offset stored_start{0};  ///< what segments may have been deleted below
+  Epoch epoch{-1};
+  std::uint64_t skip_to = 0;  ///< records up to this one are in segments already
+};
+
+/// One partition and who may touch what of it.
+struct Shard {
+  TopicPartition id;
+  std::string name;  ///< of its directory
+  std::string topic_name;
+
+  // Under Impl::queue_mutex_.
+  TopicOptions options;
+  Offset next{0};            ///< what the next append gets
+  Epoch epoch{-1};           ///< highest writer's
+  std::uint64_t writer = 0;  ///< token of the RegionLog that may append; 0: none yet
+  bool region = false;
+  bool deleted = false;
+  Offset retention_limit{0};  ///< a region's messages: what was applied
+  bool retention_limited = false;
+
+  // Under tail_mutex, held for moments only.
+  std::mutex tail_mutex;
+  Offset start{0};
+  Offset committed_end{0};
+  Offset written_end{0};  ///< all below is in segments; the tail begins here
+  std::vector<TailBatch> tail;
+  Status fault;
+  std::atomic<bool> faulty{false};  ///< fault is not ok; read without a lock
+  bool listed_dirty = false;        ///< in Impl::dirty_
+
+  // Under io_mutex, held over system calls; taken before tail_mutex.
+  std::mutex io_mutex;
+  std::unique_ptr<Partition> partition;  ///< null when its directory is lost
+  bool unsynced = false;
+  std::string buffer;  ///< reused by flush and reads
+};
+using ShardRef = std::shared_ptr<Shard>;
+
+/// One append or one step of administration, on its way into a commit.
+struct Part {
+  struct Entry {
+    ShardRef shard;
+    Offset base;
+    Offset next;
+    std::size_t at = 0;  ///< of the batch in `record`
+    std::size_t size = 0;
+    std::string large;  ///< the batch, when it goes straight to its segment
+    bool written = false;
+  };
+  JournalKind kind = JournalKind::kAppend;
+  std::string record;
+  std::array<Entry, kStreams> entries;
+  std::size_t entry_count = 0;
+  Offset offset;  ///< kTruncate, kStart
+  std::uint64_t writer = 0;
+  std::uint64_t counted = 0;  ///< in bytes_in_flight
+  AppendDone done;
+  [[nodiscard]] bool large() const noexcept {
+    for (std::size_t i = 0; i < entry_count; ++i)
+      if (!entries[i].large.empty()) return true;
+    return false;
+  }
+};
+
+/// Gives parts out and takes them back with their buffers; counts what is in flight.
+/// Thread-safety: safe. Bounds: keeps at most kKept parts of at most kKeptBytes each.
+class PartPool : public std::enable_shared_from_this<PartPool> {
+ public:
+  PartRef take();
+  [[nodiscard]] std::uint64_t in_flight() const noexcept {
+    return in_flight_.load(std::memory_order_relaxed);
+  }
+  void count(Part& part, std::uint64_t bytes) {
+    part.counted = bytes;
+    in_flight_.fetch_add(bytes, std::memory_order_relaxed);
+  }
+
+ private:
+  static constexpr std::size_t kKept = 256;
+  static constexpr std::size_t kKeptBytes = 256u << 10;
+  void give_back(Part* part);
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Part>> free_;
+  std::atomic<std::uint64_t> in_flight_{0};
+};
+
+class Log::Impl {
+ public:
+  Impl(store::FileSystem& fs, Clock& clock, const LogOptions& options);
+  ~Impl();
+
+  // log_recovery.cc
+  Status recover();
+  Status start_fresh();
+  Status recover_existing();
+  Status open_shards(const std::vector<NewPartition>& list, const std::set<TopicId>& deleted,
+                     const std::map<TopicPartition, Plan>& plans);
+  /// Brings one record of the journal to its segments, unless they have it.
+  Status replay(const JournalRecord& record, const std::function<bool(TopicPartition)>& skip);
+  void settle(const std::map<TopicPartition, Plan>& plans);
+  Status remove_deleted(const std::set<TopicId>& deleted);
+  // log_commit.cc
+  enum class Commit : std::uint8_t { kDone, kNothing, kNoRoom, kDiskFull, kFailed };
+  /// One commit. Precondition: commit_mutex_ is held.
+  Commit commit_once();
+  /// Commits until nothing is pending or it cannot; takes the lock.
+  void commit_all();
+  bool lead();
+  void journal_thread();
+  Status submit_and_wait(const PartRef& part);
+  /// Puts a part behind the others. Precondition: queue_mutex_ is held by `lock`, and released on return.
+  void push(PartRef part, std::unique_lock<std::mutex>& lock);
+  /// Whether a part of that size may be taken now. Precondition: queue_mutex_ is held.
+  Status admit(std::uint64_t bytes) const;
+  /// Puts a large batch into its segment and syncs it.
+  Status write_large(Part::Entry& entry);
+  /// Makes a committed part readable.
+  void apply(const PartRef& part);
+  void forget_writer(std::uint64_t writer);
+  Status failure() const;
+  void fatal(const Error& error);
+
+  // log_maintain.cc
+  /// Segment work, checkpoint if due, retention, growth. Returns whether anything was done.
+  bool maintain(bool idle);
+  void segment_thread();
+  Status flush(Shard& shard, Offset until);
+  Status checkpoint(bool clean);
+  Status sync_segments(Shard& shard, Offset end);
+  Status write_point(const RecoveryPoint& point);
+  void note_disk_full();
+  void try_resume();
+  Status fill_reserve();
+  void retain();
+  void mark_dirty(const ShardRef& shard);
+  /// Tells the segment thread that there is work; `now`: it does not wait for more.
+  void wake_segments(bool now);
+  void record_fault(Shard& shard, const Error& error);
+
+  // log.cc
+  Status create(const std::vector<NewPartition>& partitions);
+  Status delete_topic(TopicId topic);
+  Result<Offset> append(TopicPartition id, std::string_view batch, Epoch leader_epoch, AppendDone done);
+  Result<Offset> truncate(TopicPartition id, Offset to);
+  Status advance_start(TopicPartition id, Offset to);
+  static Status fault_of(Shard& shard);
+  /// Puts whole batches below the committed end into `out`; the next offset.
+  Result<Offset> read(Shard& shard, Offset from, std::size_t bytes_max, std::string& out);
+  Result<PartitionDescription> describe(TopicPartition id) const;
+  [[nodiscard]] ShardRef find(TopicPartition id) const;
+  [[nodiscard]] Result<ShardRef> need(TopicPartition id) const;
+  [[nodiscard]] LogMetrics metrics() const;
+  bool pump();
+  Status close();
+  void start_threads();
+  void stop_threads();
+
+  [[nodiscard]] std::string path(std::string_view name) const {
+    return options_.directory + "/" + std::string(name);
+  }
+  [[nodiscard]] PartitionOptions partition_options(const TopicOptions& options) const;
+  Status write_list();
+
+  store::FileSystem& fs_;
+  Clock& clock_;
+  LogOptions options_;
+  LogRecovery recovery_;
+  std::shared_ptr<PartPool> pool_ = std::make_shared<PartPool>();
+  std::unique_ptr<Journal> journal_;  ///< under commit_mutex_
+
+  std::set<TopicId> deleted_;        ///< under admin_mutex_
+  mutable std::mutex shards_mutex_;  ///< the map only; innermost
+  std::unordered_map<TopicPartition, ShardRef> shards_;
+  std::mutex admin_mutex_;  ///< one create or delete at a time; outermost
+
+  // Order of locks: admin, checkpoint, commit, queue or io, tail, shards.
+  std::mutex checkpoint_mutex_;
+  std::mutex commit_mutex_;
+  std::vector<PartRef> taking_;  ///< under commit_mutex_; kept when a commit must be tried again
+  std::string frame_;            ///< under commit_mutex_
+  mutable std::mutex queue_mutex_;
+  std::vector<PartRef> pending_;
+  std::size_t pending_front_ = 0;
+  std::uint64_t pending_bytes_ = 0;  ///< records, under queue_mutex_
+  std::uint64_t journal_free_ = 0;   ///< under queue_mutex_: what one commit may hold now
+  bool journal_sleeping_ = false;
+  bool commit_blocked_ = false;  ///< no room or disk full: the segment thread clears it
+  bool stopping_ = false;
+  std::condition_variable journal_wake_;
+  std::uint64_t writers_ = 0;  ///< under queue_mutex_
+
+  std::mutex segment_mutex_;
+  std::condition_variable segment_wake_;
+  std::vector<ShardRef> dirty_;
+  bool segment_idle_ = false;
+  bool segment_now_ = false;
+  bool segment_stop_ = false;
+
+  std::atomic<bool> disk_full_{false};
+  std::atomic<bool> growth_refused_{false};
+  std::atomic<bool> growing_{true};
+  Monotonic retained_{};  ///< segment thread only
+  std::atomic<bool> failed_{false};
+  mutable std::mutex failure_mutex_;
+  Status failure_;
+  std::atomic<bool> closed_{false};
+
+  std::thread journal_runner_;
+  std::thread segment_runner_;
+
+  struct Counters {
+    std::atomic<std::uint64_t> commits{0}, appends{0}, bytes_appended{0}, bytes_journaled{0},
+        bytes_segments{0}, checkpoints{0}, journal_used{0}, commit_us_sum{0};
+    std::array<std::atomic<std::uint64_t>, 24> commit_us_log2{};
+  } counters_;
+};
+
+inline constexpr std::string_view kJournalFile = "journal";
+inline constexpr std::string_view kPointFile = "recovery-point";
+inline constexpr std::string_view kListFile = "partitions";
+inline constexpr std::string_view kReserveFile = "reserve";
+inline constexpr std::string_view kPartitionsDirectory = "topics";
+
+}  // namespace afdg::log

@@ -1,0 +1,357 @@
+#include <algorithm>
+#include <utility>
+
+#include "log/log_impl.h"
+
+namespace afdg::log {
+namespace {
+
+constexpr std::size_t kFlushBytes = 1u << 20;
+/// How long the segment thread lets batches gather, so that one write carries many commits.
+constexpr std::chrono::milliseconds kGather{3};
+constexpr std::chrono::milliseconds kGrowPace{5};
+constexpr std::chrono::seconds kRetentionPace{5};
+
+}  // namespace
+
+void Log::Impl::mark_dirty(const ShardRef& shard) {
+  const std::lock_guard lock(segment_mutex_);
+  dirty_.push_back(shard);
+}
+
+void Log::Impl::wake_segments(bool now) {
+  if (options_.threads == LogThreads::kNone) return;
+  bool wake = false;
+  {
+    const std::lock_guard lock(segment_mutex_);
+    wake = segment_idle_ || (now && !segment_now_);
+    segment_idle_ = false;
+    segment_now_ = segment_now_ || now;
+  }
+  if (wake) segment_wake_.notify_one();
+}
+
+void Log::Impl::record_fault(Shard& shard, const Error& error) {
+  const std::lock_guard lock(shard.tail_mutex);
+  if (shard.fault.ok()) shard.fault = error;
+  shard.faulty = true;
+  shard.tail.clear();
+  shard.written_end = shard.committed_end;
+}
+
+Status Log::Impl::flush(Shard& shard, Offset until) {
+  const std::lock_guard io(shard.io_mutex);
+  std::vector<TailBatch> batches;
+  for (;;) {
+    batches.clear();
+    std::size_t bytes = 0;
+    {
+      const std::lock_guard lock(shard.tail_mutex);
+      for (const TailBatch& batch : shard.tail) {
+        if (batch.base >= until || (bytes > 0 && bytes + batch.bytes.size() > kFlushBytes)) break;
+        bytes += batch.bytes.size();
+        batches.push_back(batch);
+      }
+    }
+    if (batches.empty()) return {};
+    if (!shard.partition) return fail(Code::kCorrupt, shard.name + ": its directory is missing");
+    std::string_view all = batches.front().bytes;
+    if (batches.size() > 1) {
+      shard.buffer.clear();
+      for (const TailBatch& batch : batches) shard.buffer.append(batch.bytes);
+      all = shard.buffer;
+    }
+    AFDG_TRY(shard.partition->append(all, clock_.now()));
+    shard.unsynced = true;
+    counters_.bytes_segments.fetch_add(bytes, std::memory_order_relaxed);
+    const std::lock_guard lock(shard.tail_mutex);
+    shard.tail.erase(shard.tail.begin(), shard.tail.begin() + static_cast<std::ptrdiff_t>(batches.size()));
+    shard.written_end = batches.back().next;
+  }
+}
+
+bool Log::Impl::maintain(bool idle) {
+  if (failed_) return false;
+  bool worked = false;
+  std::vector<ShardRef> shards;
+  {
+    const std::lock_guard lock(segment_mutex_);
+    shards.swap(dirty_);
+  }
+  for (const ShardRef& shard : shards) {
+    Offset until;
+    {
+      const std::lock_guard lock(shard->tail_mutex);
+      shard->listed_dirty = false;
+      until = shard->committed_end;
+    }
+    worked = true;
+    const Status flushed = flush(*shard, until);
+    if (flushed.ok()) continue;
+    if (flushed.code() == Code::kDiskFull) {
+      note_disk_full();
+      {
+        const std::lock_guard lock(shard->tail_mutex);
+        if (std::exchange(shard->listed_dirty, true)) continue;
+      }
+      mark_dirty(shard);
+    } else if (flushed.code() == Code::kCorrupt) {
+      record_fault(*shard, flushed.error());
+    } else {
+      fatal(flushed.error());
+      return false;
+    }
+  }
+  if (disk_full_) try_resume();
+  bool due = false;
+  bool grows = false;
+  {
+    const std::lock_guard lock(commit_mutex_);
+    due = journal_->core().used() > journal_->core().capacity() / 2;
+    grows = !journal_->full_grown() && !growth_refused_;
+  }
+  {
+    const std::lock_guard lock(queue_mutex_);
+    due = due || commit_blocked_;
+  }
+  if (due) {
+    const std::uint64_t before = counters_.checkpoints.load();
+    checkpoint(false).ignore("a full disk is noted, and tried again; anything else was fatal");
+    worked = worked || counters_.checkpoints.load() != before;
+  }
+  if (grows && !disk_full_) {
+    std::unique_lock lock(commit_mutex_, std::defer_lock);
+    if (idle ? lock.try_lock() : (lock.lock(), true)) {
+      auto grown = journal_->grow();
+      if (grown.code() == Code::kDiskFull) {
+        growth_refused_ = true;
+      } else if (!grown.ok()) {
+        fatal(grown.error());
+        return false;
+      }
+      const std::lock_guard queue(queue_mutex_);
+      journal_free_ = journal_->core().free_contiguous();
+    }
+  }
+  const Monotonic now = clock_.monotonic();
+  if (now - retained_ >= kRetentionPace) {
+    retained_ = now;
+    retain();
+  }
+  return worked;
+}
+
+void Log::Impl::segment_thread() {
+  for (;;) {
+    {
+      std::unique_lock lock(segment_mutex_);
+      const auto asked = [this] { return segment_stop_ || segment_now_; };
+      if (disk_full_) {
+        segment_wake_.wait_for(lock, options_.disk_full_retry, [this] { return segment_stop_; });
+      } else {
+        if (dirty_.empty() && !segment_now_ && !segment_stop_) {
+          segment_idle_ = true;
+          const bool growing = growing_.load(std::memory_order_relaxed) && !growth_refused_;
+          segment_wake_.wait_for(lock, growing ? std::chrono::milliseconds(kGrowPace) : kRetentionPace,
+                                 [&] { return asked() || !segment_idle_; });
+          segment_idle_ = false;
+        }
+        if (!dirty_.empty()) segment_wake_.wait_for(lock, kGather, asked);
+      }
+      segment_now_ = false;
+      if (segment_stop_) return;
+    }
+    maintain(true);
+    const std::lock_guard lock(commit_mutex_);
+    growing_ = !journal_->full_grown();
+  }
+}
+
+void Log::Impl::note_disk_full() {
+  if (disk_full_.exchange(true)) return;
+  // The reserve is given back, so that what is half done can be finished.
+  if (auto file = fs_.open(path(kReserveFile), store::OpenMode::kCreate); file.ok()) {
+    (*file)->truncate(0).ignore("the reserve is a comfort, not a promise");
+  }
+}
+
+void Log::Impl::try_resume() {
+  {
+    const std::lock_guard lock(segment_mutex_);
+    if (!dirty_.empty()) return;
+  }
+  if (!fill_reserve().ok()) return;
+  disk_full_ = false;
+  growth_refused_ = false;
+  const std::lock_guard lock(queue_mutex_);
+  const bool wake = std::exchange(commit_blocked_, false);
+  if (wake) journal_wake_.notify_one();
+}
+
+Status Log::Impl::fill_reserve() {
+  AFDG_ASSIGN(auto file, fs_.open(path(kReserveFile), store::OpenMode::kCreate));
+  AFDG_ASSIGN(std::uint64_t at, file->size());
+  const std::string zeros(64u << 10, '\0');
+  for (; at < options_.reserve_bytes; at += zeros.size()) {
+    if (Status written = file->write_at(at, std::string_view(zeros)); !written.ok()) {
+      file->truncate(0).ignore("the disk is full: the space is better used by segments");
+      return written;
+    }
+  }
+  return {};
+}
+
+Status Log::Impl::write_point(const RecoveryPoint& point) {
+  return fs_.replace_file(path(kPointFile), encode_recovery_point(point));
+}
+
+Status Log::Impl::checkpoint(bool clean) {
+  const std::lock_guard one(checkpoint_mutex_);
+  if (failed_) return failure();
+  // 1. What is committed, as of one commit.
+  RecoveryPoint point;
+  std::vector<ShardRef> shards;
+  {
+    const std::lock_guard commit(commit_mutex_);
+    point.journal_id = journal_->core().journal_id();
+    point.replay_from = journal_->head();
+    point.synced_number = journal_->head().number - 1;
+    point.clean = clean;
+    {
+      const std::lock_guard lock(shards_mutex_);
+      for (const auto& [id, shard] : shards_) shards.push_back(shard);
+    }
+    std::sort(shards.begin(), shards.end(), [](const auto& a, const auto& b) { return a->id < b->id; });
+    const std::lock_guard queue(queue_mutex_);
+    for (const ShardRef& shard : shards) {
+      const std::lock_guard lock(shard->tail_mutex);
+      point.partitions.push_back({shard->id, shard->start, shard->committed_end, shard->epoch});
+    }
+  }
+  const auto release = [&] {
+    const std::lock_guard commit(commit_mutex_);
+    journal_->release(point.replay_from);
+    counters_.journal_used.store(journal_->core().used(), std::memory_order_relaxed);
+    const std::lock_guard lock(queue_mutex_);
+    journal_free_ = journal_->core().free_contiguous();
+    if (std::exchange(commit_blocked_, false)) journal_wake_.notify_one();
+  };
+  if (options_.planted.reuse_before_segment_sync) {
+    release();
+    return {};
+  }
+  // 2. All of it in segments, and those synced.
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    Shard& shard = *shards[i];
+    Status synced = sync_segments(shard, point.partitions[i].end);
+    if (synced.ok()) continue;
+    if (synced.code() == Code::kCorrupt) {
+      record_fault(shard, synced.error());
+      continue;
+    }
+    if (synced.code() == Code::kDiskFull) {
+      note_disk_full();
+    } else {
+      fatal(synced.error());
+    }
+    return synced;
+  }
+  // 3. The mark; only then may the space be used again, and old segments go.
+  if (Status written = write_point(point); !written.ok()) {
+    if (written.code() == Code::kDiskFull) {
+      note_disk_full();
+    } else {
+      fatal(written.error());
+    }
+    return written;
+  }
+  release();
+  counters_.checkpoints.fetch_add(1, std::memory_order_relaxed);
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    Shard& shard = *shards[i];
+    const std::lock_guard io(shard.io_mutex);
+    const Offset start = point.partitions[i].start;
+    if (!shard.partition || !shard.partition->fault().ok() || shard.partition->start() >= start) continue;
+    if (shard.partition->end() < start) continue;  // cut meanwhile: the next time
+    if (Status moved = shard.partition->advance_start(start); !moved.ok()) {
+      if (moved.code() == Code::kCorrupt) {
+        record_fault(shard, moved.error());
+      } else {
+        fatal(moved.error());
+        return moved;
+      }
+    }
+    shard.unsynced = true;
+  }
+  return {};
+}
+
+Status Log::Impl::sync_segments(Shard& shard, Offset end) {
+  AFDG_TRY(flush(shard, end));
+  std::optional<SyncTicket> ticket;
+  {
+    const std::lock_guard io(shard.io_mutex);
+    if (!shard.partition || !shard.unsynced || !shard.partition->fault().ok()) return {};
+    auto begun = shard.partition->begin_sync();
+    if (!begun.ok()) return begun.error();
+    ticket.emplace(std::move(begun).value());
+    shard.unsynced = false;
+  }
+  if (Status run = ticket->run(); !run.ok()) {
+    const std::lock_guard io(shard.io_mutex);
+    shard.unsynced = true;
+    return run;
+  }
+  const std::lock_guard io(shard.io_mutex);
+  shard.partition->end_sync(*ticket);
+  return {};
+}
+
+void Log::Impl::retain() {
+  std::vector<ShardRef> shards;
+  {
+    const std::lock_guard lock(shards_mutex_);
+    for (const auto& [id, shard] : shards_) shards.push_back(shard);
+  }
+  const Timestamp now = clock_.now();
+  for (const ShardRef& shard : shards) {
+    TopicOptions options;
+    std::optional<Offset> limit;
+    {
+      const std::lock_guard lock(queue_mutex_);
+      if (shard->deleted) continue;
+      options = shard->options;
+      if (shard->retention_limited) limit = shard->retention_limit;
+    }
+    if (!options.retention_age && !options.retention_bytes) continue;
+    Offset to{0};
+    {
+      const std::lock_guard io(shard->io_mutex);
+      if (!shard->partition || !shard->partition->fault().ok()) continue;
+      const auto segments = shard->partition->segments();
+      std::uint64_t left = shard->partition->bytes();
+      for (std::size_t i = 0; i + 1 < segments.size(); ++i) {
+        const bool old = options.retention_age && segments[i].max_timestamp + *options.retention_age < now;
+        const bool large = options.retention_bytes && left > *options.retention_bytes;
+        if (!old && !large) break;
+        if (limit && segments[i].end > *limit) break;
+        left -= segments[i].bytes;
+        to = segments[i].end;
+      }
+    }
+    {
+      const std::lock_guard lock(shard->tail_mutex);
+      if (to <= shard->start || to > shard->committed_end) continue;
+    }
+    PartRef part = pool_->take();
+    part->kind = JournalKind::kStart;
+    part->entries[0].shard = shard;
+    part->entry_count = 1;
+    part->offset = to;
+    encode_start(part->record, shard->id, to);
+    std::unique_lock lock(queue_mutex_);
+    push(std::move(part), lock);
+  }
+}
+
+}  // namespace afdg::log

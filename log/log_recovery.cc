@@ -1,0 +1,291 @@
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "log/log_impl.h"
+
+namespace afdg::log {
+namespace {
+
+Error named(const std::string& path, const Error& error) {
+  return fail(error.code(),
+              path + ": " + error.text() +
+                  (error.code() == Code::kCorrupt ? ": restore the directory, or copy it again" : ""));
+}
+
+using Plans = std::map<TopicPartition, Plan>;
+
+/// First reading: how far each partition is without the journal, and which topics are gone.
+Status survey(const JournalRecord& record, std::uint64_t sequence, Plans& plans, std::set<TopicId>& deleted) {
+  switch (record.kind) {
+    case JournalKind::kAppend:
+      for (const AppendEntry& entry : record.entries) {
+        if (!entry.reference) continue;
+        Plan& plan = plans[entry.partition];
+        plan.end = entry.next;
+        plan.skip_to = sequence;
+      }
+      break;
+    case JournalKind::kTruncate: {
+      Plan& plan = plans[record.partition];
+      plan.end = std::min(plan.end, record.offset);
+      break;
+    }
+    case JournalKind::kStart: {
+      Plan& plan = plans[record.partition];
+      plan.start = std::max(plan.start, record.offset);
+      break;
+    }
+    case JournalKind::kEpoch: {
+      Plan& plan = plans[record.partition];
+      plan.epoch = std::max(plan.epoch, record.epoch);
+      break;
+    }
+    case JournalKind::kDeleteTopic:
+      deleted.insert(record.partition.topic);
+      break;
+  }
+  return {};
+}
+
+}  // namespace
+
+PartitionOptions Log::Impl::partition_options(const TopicOptions& options) const {
+  PartitionOptions out;
+  out.segment_bytes_max = options.segment_bytes;
+  out.segment_age_max = options.segment_age;
+  out.batch_bytes_max = options_.batch_bytes_max;
+  return out;
+}
+
+Status Log::Impl::start_fresh() {
+  const std::string topics = path(kPartitionsDirectory);
+  if (fs_.exists(path(kListFile))) {
+    AFDG_ASSIGN(const std::string bytes, fs_.read_file(path(kListFile)));
+    auto list = decode_partition_list(bytes);
+    if (!list.ok()) return named(path(kListFile), list.error());
+    if (!list->empty()) {
+      return fail(Code::kCorrupt,
+                  path(kPointFile) + ": the recovery point is missing although the log holds " +
+                      std::to_string(list->size()) + " partitions: restore the directory, or copy it again");
+    }
+  }
+  if (fs_.exists(topics)) {
+    AFDG_ASSIGN(const auto names, fs_.list(topics));
+    if (!names.empty()) {
+      return fail(Code::kCorrupt, path(kPointFile) + ": the recovery point is missing although " + topics +
+                                      " holds " + names.front() +
+                                      ": restore the directory, or copy it again");
+    }
+  }
+  AFDG_TRY(fs_.create_directories(topics));
+  std::uint64_t id = options_.journal_id;
+  if (id == 0) id = SystemRandom().next() | 1;
+  const JournalOptions journal{options_.journal_bytes, options_.journal_initial_bytes,
+                               options_.planted.skip_sync};
+  AFDG_ASSIGN(journal_, Journal::create(fs_, path(kJournalFile), id, journal));
+  AFDG_TRY(fs_.replace_file(path(kListFile), encode_partition_list({})));
+  return checkpoint(false);
+}
+
+Status Log::Impl::recover() {
+  AFDG_TRY(fs_.create_directories(options_.directory));
+  if (!fs_.exists(path(kPointFile))) {
+    AFDG_TRY(start_fresh());
+    recovery_.clean = true;
+  } else {
+    AFDG_TRY(recover_existing());
+  }
+  {
+    const std::lock_guard lock(queue_mutex_);
+    journal_free_ = journal_->core().free_contiguous();
+  }
+  if (Status reserve = fill_reserve(); !reserve.ok()) {
+    if (reserve.code() != Code::kDiskFull) return reserve;
+    recovery_.warnings.push_back(path(kReserveFile) + ": the disk is too full for the reserve of " +
+                                 std::to_string(options_.reserve_bytes) + " bytes: free space");
+    disk_full_ = true;
+  }
+  return {};
+}
+
+Status Log::Impl::recover_existing() {
+  AFDG_ASSIGN(const std::string point_bytes, fs_.read_file(path(kPointFile)));
+  auto decoded = decode_recovery_point(point_bytes);
+  if (!decoded.ok()) return named(path(kPointFile), decoded.error());
+  const RecoveryPoint point = std::move(decoded).value();
+  auto list_bytes = fs_.read_file(path(kListFile));
+  if (list_bytes.code() == Code::kNotFound) {
+    return fail(
+        Code::kCorrupt,
+        path(kListFile) + ": the list of partitions is missing: restore the directory, or copy it again");
+  }
+  AFDG_TRY(list_bytes.status());
+  auto list = decode_partition_list(*list_bytes);
+  if (!list.ok()) return named(path(kListFile), list.error());
+  const JournalOptions options{options_.journal_bytes, options_.journal_initial_bytes,
+                               options_.planted.skip_sync};
+  AFDG_ASSIGN(journal_, Journal::open(fs_, path(kJournalFile), point.journal_id, options));
+
+  // First reading: nothing is changed before the whole journal is known to be good.
+  Plans plans;
+  for (const auto& p : point.partitions) {
+    plans[p.partition] = Plan{.end = p.end, .start = p.start, .stored_start = p.start, .epoch = p.epoch};
+  }
+  std::set<TopicId> deleted;
+  std::uint64_t sequence = 0;
+  JournalRecord record;
+  const auto each = [&](const auto& use) {
+    return [&, use](const FrameView& frame) -> Status {
+      JournalRecordReader in(frame.payload);
+      while (in.next(record)) AFDG_TRY(use(record, ++sequence));
+      if (!in.status().ok()) return named(path(kJournalFile), in.status().error());
+      return {};
+    };
+  };
+  AFDG_ASSIGN(const JournalEnd end,
+              journal_->replay(point.replay_from, point.synced_number,
+                               each([&](const JournalRecord& r, std::uint64_t s) -> Status {
+                                 return survey(r, s, plans, deleted);
+                               })));
+  AFDG_TRY(open_shards(*list, deleted, plans));
+
+  // Second reading: what segments lack.
+  sequence = 0;
+  AFDG_ASSIGN(const JournalEnd again,
+              journal_->replay(point.replay_from, point.synced_number,
+                               each([&](const JournalRecord& r, std::uint64_t s) -> Status {
+                                 return replay(
+                                     r, [&plans, s](TopicPartition id) { return s <= plans[id].skip_to; });
+                               })));
+  static_cast<void>(again);
+  AFDG_TRY(journal_->resume(end));
+  settle(plans);
+  recovery_.clean = point.clean && end.frames == 0;
+  recovery_.commits_replayed = end.frames;
+  recovery_.journal_bytes_cut = end.bytes_cut;
+  if (end.bytes_cut > 0) {
+    recovery_.warnings.push_back(
+        path(kJournalFile) + ": the last commit (number " + std::to_string(end.head.number) + ", at byte " +
+        std::to_string(end.head.at) + ") was not whole and is cut: " + std::to_string(end.bytes_cut) +
+        " bytes that nobody was told of");
+  }
+  if (!deleted.empty()) AFDG_TRY(remove_deleted(deleted));
+  if (end.frames == 0 && !point.clean) return {};
+  const Status marked = checkpoint(false);
+  return marked.code() == Code::kDiskFull ? Status() : marked;
+}
+
+Status Log::Impl::open_shards(const std::vector<NewPartition>& list, const std::set<TopicId>& deleted,
+                              const std::map<TopicPartition, Plan>& plans) {
+  std::set<TopicId> topics;
+  for (const NewPartition& p : list) {
+    if (deleted.contains(p.partition.topic)) continue;
+    topics.insert(p.partition.topic);
+    auto shard = std::make_shared<Shard>();
+    shard->id = p.partition;
+    shard->name = partition_directory_name(p.topic_name, p.partition.partition);
+    shard->topic_name = p.topic_name;
+    shard->options = p.options;
+    Plan plan;
+    if (const auto it = plans.find(p.partition); it != plans.end()) plan = it->second;
+    RecoveryReport report;
+    auto opened =
+        Partition::open(fs_, path(kPartitionsDirectory) + "/" + shard->name, partition_options(p.options),
+                        {.recovery_point = plan.end, .start = std::min(plan.stored_start, plan.end)}, report);
+    if (opened.code() == Code::kNotFound || opened.code() == Code::kCorrupt) {
+      shard->fault = fail(Code::kCorrupt, path(kPartitionsDirectory) + "/" + shard->name + ": " +
+                                              opened.error().text() + ": copy it again or delete the topic");
+    } else if (!opened.ok()) {
+      return opened.error();
+    } else {
+      shard->partition = std::move(opened).value();
+      shard->fault = shard->partition->fault();
+    }
+    if (shard->fault.ok() && shard->partition->end() > plan.end) {
+      const Status cut = shard->partition->truncate_to(plan.end);
+      if (!cut.ok() && cut.code() != Code::kCorrupt) return cut;
+      shard->fault = cut;
+    }
+    if (shard->fault.ok() && shard->partition->end() != plan.end) {
+      shard->fault =
+          fail(Code::kCorrupt, path(kPartitionsDirectory) + "/" + shard->name + ": it ends at offset " +
+                                   std::to_string(shard->partition->end().value()) + ", but batches up to " +
+                                   std::to_string(plan.end.value()) + " were synced: copy it again");
+    }
+    shard->unsynced = true;
+    shards_[p.partition] = std::move(shard);
+  }
+  recovery_.topics = topics.size();
+  recovery_.partitions = shards_.size();
+  return {};
+}
+
+Status Log::Impl::replay(const JournalRecord& record, const std::function<bool(TopicPartition)>& skip) {
+  const auto shard_of = [&](TopicPartition id) -> Shard* {
+    const auto it = shards_.find(id);
+    if (it == shards_.end() || !it->second->fault.ok() || skip(id)) return nullptr;
+    return it->second.get();
+  };
+  if (record.kind == JournalKind::kTruncate) {
+    Shard* shard = shard_of(record.partition);
+    if (shard == nullptr || shard->partition->end() <= record.offset) return {};
+    const Status cut = shard->partition->truncate_to(record.offset);
+    if (cut.code() == Code::kCorrupt) {
+      shard->fault = cut;
+      return {};
+    }
+    return cut;
+  }
+  if (record.kind != JournalKind::kAppend) return {};
+  for (const AppendEntry& entry : record.entries) {
+    Shard* shard = shard_of(entry.partition);
+    if (shard == nullptr || entry.reference) continue;
+    auto done = shard->partition->replay(entry.batch, clock_.now());
+    if (done.ok()) {
+      recovery_.batches_replayed += *done ? 1 : 0;
+      recovery_.bytes_replayed += *done ? entry.batch.size() : 0;
+    } else if (done.code() == Code::kCorrupt || done.code() == Code::kInvalidArgument) {
+      shard->fault = fail(Code::kCorrupt, shard->name + ": the journal's batch at offset " +
+                                              std::to_string(entry.base.value()) +
+                                              " does not fit its segments: " + done.error().text());
+    } else {
+      return done.error();
+    }
+  }
+  return {};
+}
+
+void Log::Impl::settle(const std::map<TopicPartition, Plan>& plans) {
+  for (auto& [id, shard] : shards_) {
+    Plan plan;
+    if (const auto it = plans.find(id); it != plans.end()) plan = it->second;
+    const bool good = shard->fault.ok();
+    const Offset end = good ? shard->partition->end() : plan.end;
+    shard->next = shard->committed_end = shard->written_end = end;
+    shard->start = std::min(plan.start, end);
+    shard->epoch = plan.epoch;
+    shard->faulty = !good;
+    if (!good) {
+      recovery_.faulty.push_back({id, shard->fault.error().text()});
+      continue;
+    }
+    if (const auto latest = shard->partition->lineage().latest())
+      shard->epoch = std::max(shard->epoch, *latest);
+  }
+}
+
+Status Log::Impl::remove_deleted(const std::set<TopicId>& deleted) {
+  AFDG_ASSIGN(const std::string bytes, fs_.read_file(path(kListFile)));
+  AFDG_ASSIGN(const auto list, decode_partition_list(bytes));
+  for (const NewPartition& p : list) {
+    if (!deleted.contains(p.partition.topic)) continue;
+    AFDG_TRY(fs_.remove_all(path(kPartitionsDirectory) + "/" +
+                            partition_directory_name(p.topic_name, p.partition.partition)));
+  }
+  AFDG_TRY(fs_.sync_directory(path(kPartitionsDirectory)));
+  return write_list();
+}
+
+}  // namespace afdg::log
