@@ -51,6 +51,11 @@ class BatchView {
   /// Errors: as parse().
   static Result<std::size_t> frame(std::string_view header, std::size_t bytes_max = kBatchBytesMax);
 
+  /// A view of a header alone: its fields can be read, nothing else. Precondition: frame(header) was ok.
+  static BatchView header(std::string_view header) noexcept {
+    return BatchView(header.substr(0, batch_layout::kHeaderBytes));
+  }
+
   /// Checks the CRC, the record count and, when the records are not compressed, every record to the last
   /// byte. Errors: kCorrupt, with what is wrong.
   [[nodiscard]] Status validate(BatchOrigin origin = BatchOrigin::kStored) const;

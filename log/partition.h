@@ -87,6 +87,7 @@ class SyncTicket {
   std::optional<std::string> lineage_;
   Offset end_{0};
   std::uint64_t truncations_ = 0;
+  std::uint64_t lineage_version_ = 0;
 };
 
 /// The stored batches of one topic partition: segment files, their indexes and the leader-epoch lineage, in
@@ -125,8 +126,9 @@ class Partition {
   /// kCorrupt; none appends anything.
   Status append(std::string_view batches, Timestamp now);
   /// As append(), for one batch from the journal: checks its CRC; skips it (false) when its last offset is
-  /// below end() or start(). Errors: as append(); kCorrupt when it overlaps end() in part (not sticky: the
-  /// partition is as before).
+  /// below end() or start(). When it overlaps end() in part, what is stored is first cut back to its base:
+  /// the journal's order is right. Errors: as append(); kCorrupt (not sticky: the partition is as before) for
+  /// a bad batch, or an overlap below synced_end().
   Result<bool> replay(std::string_view batch, Timestamp now);
   /// Removes every batch that is not wholly below `to`; end() is then the end of the last batch kept. Not
   /// durable by itself. Errors: kOutOfRange (below start()), kIo, kCorrupt.
@@ -186,31 +188,42 @@ class Partition {
 
  private:
   Partition(store::FileSystem& fs, std::string directory, const PartitionOptions& options);
+  Status load_metadata();
   Status recover(const PartitionState& state, RecoveryReport& report);
-  Status recover_segments(const PartitionState& state, RecoveryReport& report);
-  Status recover_lineage(const PartitionState& state, RecoveryReport& report);
+  Status recover_sealed(std::size_t count, RecoveryReport& report);
+  Status recover_tail(std::size_t first, Offset recovery_point, RecoveryReport& report);
+  Status recover_lineage(Offset scanned_from, const EpochLineage& scanned, RecoveryReport& report);
   Status add_segment(Offset base);
+  /// Deletes the files of segments [first, last) and forgets them.
   Status drop_segments(std::size_t first, std::size_t last);
+  Status write_batches(std::string_view bytes, Timestamp now);
   /// The segment, open; closes the one that was not used for longest when there are too many.
-  Result<Segment*> open_segment(std::size_t index);
+  Result<Segment*> use(std::size_t index, std::vector<std::string>* warnings = nullptr);
+  void forget_open(const Segment* segment);
   [[nodiscard]] std::size_t segment_of(Offset offset) const;
   [[nodiscard]] Segment& active() const { return *segments_.back(); }
-  Error damaged(Error error);
+  /// Makes kCorrupt sticky; hands the status on.
+  Status note(Status status);
 
   store::FileSystem* fs_;
   std::string directory_;
   PartitionOptions options_;
   TopicId topic_;
   std::vector<std::unique_ptr<Segment>> segments_;
-  std::vector<Segment*> open_;  ///< closed for writing, open for readers; most recently used last
+  std::vector<Segment*> open_;  ///< sealed, but open for readers; most recently used last
+  std::vector<std::shared_ptr<store::File>> unsynced_files_;  ///< of segments rolled since begin_sync()
   EpochLineage lineage_;
-  bool lineage_dirty_ = false;
+  std::uint64_t lineage_version_ = 0;
+  std::uint64_t lineage_stored_ = 0;  ///< the version that the checkpoint file holds
   bool directory_dirty_ = false;
+  bool active_dirty_ = false;
   Offset start_{0};
   Offset end_{0};
   Offset synced_end_{0};
+  Timestamp active_since_{};  ///< time of the first append to the active segment
   std::uint64_t bytes_ = 0;
   std::uint64_t bytes_unsynced_ = 0;
+  std::uint64_t write_back_from_ = 0;
   std::uint64_t truncations_ = 0;
   Status fault_;
 };

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+#include "base/result.h"
+
+namespace afdg::log {
+
+/// Names of the small files in a partition's directory; Kafka's.
+inline constexpr std::string_view kMetadataFile = "partition.metadata";
+inline constexpr std::string_view kLineageFile = "leader-epoch-checkpoint";
+
+/// The content of partition.metadata. ON DISK since version 1 (Kafka's format): "version: 0", "topic_id: "
+/// and the topic's UUID in unpadded URL-safe base64. The UUID's upper half is "afdg" and four zero bytes, its
+/// lower half the topic id, big endian.
+[[nodiscard]] std::string encode_metadata(TopicId topic);
+/// Errors: kCorrupt, kNewerFormat.
+[[nodiscard]] Result<TopicId> decode_metadata(std::string_view text);
+
+}  // namespace afdg::log

@@ -1,0 +1,321 @@
+#include "log/segment.h"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace afdg::log {
+namespace {
+
+constexpr std::string_view kLogSuffix = ".log";
+constexpr std::size_t kStemDigits = 20;
+
+/// Writes entries behind the `flushed` ones that the file holds, or all of them when it is to be rewritten.
+Status flush_index(store::FileSystem& fs, const std::string& path, const std::string& entries,
+                   std::uint64_t at, bool rewrite) {
+  if (entries.empty() && !rewrite) return {};
+  AFDG_ASSIGN(auto file, fs.open(path, store::OpenMode::kCreate));
+  if (rewrite) AFDG_TRY(file->truncate(0));
+  if (entries.empty()) return {};
+  return file->write_at(at, entries);
+}
+
+}  // namespace
+
+std::string segment_stem(Offset base) {
+  std::string digits = std::to_string(base.value());
+  return std::string(kStemDigits - std::min(kStemDigits, digits.size()), '0') + digits;
+}
+
+std::optional<Offset> segment_base(std::string_view file_name) {
+  if (file_name.size() != kStemDigits + kLogSuffix.size() || !file_name.ends_with(kLogSuffix))
+    return std::nullopt;
+  std::int64_t base = 0;
+  const char* end = file_name.data() + kStemDigits;
+  const auto [at, error] = std::from_chars(file_name.data(), end, base);
+  if (error != std::errc() || at != end || base < 0) return std::nullopt;
+  return Offset(base);
+}
+
+Segment::Segment(store::FileSystem& fs, std::string directory, Offset base, const SegmentOptions& options)
+    : fs_(&fs), options_(options), base_(base), end_(base) {
+  const std::string stem = std::move(directory) + "/" + segment_stem(base);
+  log_path_ = stem + ".log";
+  index_path_ = stem + ".index";
+  time_index_path_ = stem + ".timeindex";
+}
+
+Error Segment::damaged(std::uint64_t position, const std::string& why) const {
+  return fail(Code::kCorrupt, log_path_ + " at position " + std::to_string(position) + ": " + why);
+}
+
+BatchScanner Segment::scan(std::uint64_t from, BatchScanner::Depth depth) const {
+  return BatchScanner(*file_, {from, bytes_}, depth, options_.batch_bytes_max);
+}
+
+Status Segment::create() {
+  AFDG_ASSIGN(file_, fs_->open(log_path_, store::OpenMode::kCreateNew));
+  rewrite_indexes_ = true;
+  return flush_indexes(false);
+}
+
+void Segment::close() {
+  file_.reset();
+  index_.clear();
+  time_index_.clear();
+  index_flushed_ = time_index_flushed_ = 0;
+}
+
+void Segment::forget() {
+  index_.clear();
+  time_index_.clear();
+  bytes_since_index_ = 0;
+  end_ = base_;
+  max_timestamp_ = -1;
+  max_timestamp_offset_ = Offset(-1);
+}
+
+void Segment::take(const BatchView& header, std::uint64_t position, std::uint64_t size) {
+  const auto relative = static_cast<std::int32_t>(header.last() - base_);
+  if (header.max_timestamp() > max_timestamp_) {
+    max_timestamp_ = header.max_timestamp();
+    max_timestamp_offset_ = header.last();
+  }
+  if (bytes_since_index_ > options_.index_interval_bytes) {
+    index_.add({relative, static_cast<std::int32_t>(position)});
+    if (max_timestamp_ >= 0)
+      time_index_.add({max_timestamp_, static_cast<std::int32_t>(max_timestamp_offset_ - base_)});
+    bytes_since_index_ = 0;
+  }
+  bytes_since_index_ += size;
+  end_ = header.next();
+}
+
+Status Segment::check_entry(const OffsetIndex::Entry& entry) const {
+  BatchScanner scanner = scan(static_cast<std::uint64_t>(entry.position), BatchScanner::Depth::kHeaders);
+  if (!scanner.next()) return scanner.status().ok() ? fail(Code::kCorrupt, "no batch") : scanner.status();
+  if (scanner.batch().last() - base_ == entry.relative) return {};
+  return fail(Code::kCorrupt, index_path_ + " names another batch than " + log_path_ + " has at position " +
+                                  std::to_string(entry.position));
+}
+
+Status Segment::load_indexes(std::string& problem) {
+  const auto load = [&](const std::string& path) { return fs_->read_file(path, 64u << 20); };
+  auto offsets = load(index_path_);
+  auto times = load(time_index_path_);
+  for (const auto* r : {&offsets, &times})
+    if (r->code() == Code::kIo) return r->error();
+  if (!offsets.ok() || !times.ok()) {
+    problem = (offsets.ok() ? time_index_path_ : index_path_) + " is missing";
+    return {};
+  }
+  auto index = OffsetIndex::decode(*offsets, bytes_);
+  auto time_index = TimeIndex::decode(*times, std::numeric_limits<std::int32_t>::max());
+  if (!index.ok() || !time_index.ok()) {
+    problem = index.ok() ? time_index_path_ + ": " + time_index.error().text()
+                         : index_path_ + ": " + index.error().text();
+    return {};
+  }
+  index_ = std::move(*index);
+  time_index_ = std::move(*time_index);
+  index_flushed_ = index_.entries().size();
+  time_index_flushed_ = time_index_.entries().size();
+  return {};
+}
+
+Status Segment::rebuild_indexes() {
+  forget();
+  rewrite_indexes_ = true;
+  BatchScanner scanner = scan(0, BatchScanner::Depth::kWhole);
+  while (scanner.next()) {
+    if (scanner.batch().base() < end_ ||
+        scanner.batch().last() - base_ > std::numeric_limits<std::int32_t>::max())
+      return damaged(scanner.position(), "its offsets do not follow the batch before it");
+    take(scanner.batch(), scanner.position(), scanner.size());
+  }
+  return scanner.status();
+}
+
+Status Segment::walk_tail() {
+  // From the last entry whose batch both indexes know: what is behind it may raise the largest timestamp.
+  std::uint64_t from = 0;
+  if (!time_index_.entries().empty()) {
+    const TimeIndex::Entry last = time_index_.entries().back();
+    max_timestamp_ = last.timestamp;
+    max_timestamp_offset_ = base_ + last.relative;
+    if (const auto* entry = index_.at_or_below(last.relative))
+      from = static_cast<std::uint64_t>(entry->position);
+  }
+  std::uint64_t last_indexed = 0;
+  if (!index_.entries().empty()) {
+    last_indexed = static_cast<std::uint64_t>(index_.entries().back().position);
+    AFDG_TRY(check_entry(index_.entries().back()));
+  }
+  bytes_since_index_ = 0;
+  end_ = base_;
+  BatchScanner scanner = scan(from, BatchScanner::Depth::kHeaders);
+  while (scanner.next()) {
+    const BatchView& batch = scanner.batch();
+    if (batch.base() < end_ || batch.last() - base_ > std::numeric_limits<std::int32_t>::max())
+      return damaged(scanner.position(), "its offsets do not follow the batch before it");
+    if (batch.max_timestamp() > max_timestamp_) {
+      max_timestamp_ = batch.max_timestamp();
+      max_timestamp_offset_ = batch.last();
+    }
+    if (scanner.position() >= last_indexed) bytes_since_index_ += scanner.size();
+    end_ = batch.next();
+  }
+  return scanner.status();
+}
+
+Status Segment::open(std::vector<std::string>* warnings) {
+  if (file_) return {};
+  Status s = load(warnings);
+  if (!s.ok()) close();
+  return s;
+}
+
+Status Segment::load(std::vector<std::string>* warnings) {
+  AFDG_ASSIGN(file_, fs_->open(log_path_, store::OpenMode::kReadWrite));
+  const Offset end_before = end_;
+  const std::uint64_t bytes_before = bytes_;
+  AFDG_ASSIGN(bytes_, file_->size());
+  if (bytes_before != 0 && bytes_ != bytes_before)
+    return damaged(
+        bytes_, "the file has " + std::to_string(bytes_) + " bytes, it had " + std::to_string(bytes_before));
+  forget();
+  std::string problem;
+  AFDG_TRY(load_indexes(problem));
+  if (problem.empty()) {
+    Status walked = walk_tail();
+    if (walked.code() == Code::kIo) return walked;
+    if (!walked.ok()) problem = walked.error().text();
+  }
+  if (!problem.empty()) {
+    AFDG_TRY(rebuild_indexes());
+    if (warnings) warnings->push_back(problem + ": the indexes were rebuilt from " + log_path_);
+    Status written = flush_indexes(true);
+    if (!written.ok() && written.code() != Code::kDiskFull) return written;
+  }
+  if (bytes_before != 0 && end_ != end_before)
+    return damaged(bytes_, "it ends at offset " + std::to_string(end_.value()) + ", it ended at " +
+                               std::to_string(end_before.value()));
+  return {};
+}
+
+Status Segment::recover(Offset trusted, std::vector<std::string>& warnings,
+                        const std::function<void(const BatchView&)>& seen, Status& torn) {
+  AFDG_ASSIGN(file_, fs_->open(log_path_, store::OpenMode::kReadWrite));
+  AFDG_ASSIGN(bytes_, file_->size());
+  forget();
+  std::string problem;
+  AFDG_TRY(load_indexes(problem));
+  index_.truncate_to(trusted - base_);
+  time_index_.truncate_to(trusted - base_);
+  if (problem.empty() && !index_.entries().empty()) {
+    Status s = check_entry(index_.entries().back());
+    if (s.code() == Code::kIo) return s;
+    if (!s.ok()) problem = s.error().text();
+  }
+  if (!problem.empty()) {
+    index_.clear();
+    time_index_.clear();
+    if (bytes_ > 0) warnings.push_back(problem + ": the indexes were rebuilt from " + log_path_);
+  }
+  rewrite_indexes_ = true;
+  // Scan from the last entry that both indexes know of; its batch is read again, the entry is not added
+  // twice.
+  const OffsetIndex::Entry* entry =
+      time_index_.entries().empty() ? nullptr : index_.at_or_below(time_index_.entries().back().relative);
+  std::uint64_t from = 0;
+  if (entry == nullptr) {
+    index_.clear();
+    time_index_.clear();
+  } else {
+    from = static_cast<std::uint64_t>(entry->position);
+    max_timestamp_ = time_index_.entries().back().timestamp;
+    max_timestamp_offset_ = base_ + time_index_.entries().back().relative;
+    index_.truncate_to(std::int64_t{entry->relative} + 1);
+  }
+  BatchScanner scanner = scan(from, BatchScanner::Depth::kWhole);
+  std::uint64_t valid = from;
+  while (scanner.next()) {
+    if (scanner.batch().base() < end_ ||
+        scanner.batch().last() - base_ > std::numeric_limits<std::int32_t>::max()) {
+      torn = damaged(scanner.position(), "its offsets do not follow the batch before it");
+      break;
+    }
+    take(scanner.batch(), scanner.position(), scanner.size());
+    seen(scanner.batch());
+    valid = scanner.position() + scanner.size();
+  }
+  if (scanner.status().code() == Code::kIo) return scanner.status();
+  if (torn.ok()) torn = scanner.status();
+  bytes_ = valid;
+  return {};
+}
+
+Result<std::uint64_t> Segment::cut_tail() {
+  AFDG_ASSIGN(const std::uint64_t size, file_->size());
+  if (size > bytes_) AFDG_TRY(file_->truncate(bytes_));
+  return size - bytes_;
+}
+
+Status Segment::append(std::string_view batches) {
+  if (Status written = file_->write_at(bytes_, batches); !written.ok()) {
+    // Part of it may be there; whole batches of it must not come back at the next recovery.
+    AFDG_TRY(file_->truncate(bytes_));
+    return written;
+  }
+  while (!batches.empty()) {
+    const auto size = BatchView::frame(batches, batches.size());
+    AFDG_ASSERT(size.ok() && *size <= batches.size(), "append of something that is not whole batches");
+    take(BatchView::header(batches), bytes_, *size);
+    bytes_ += *size;
+    batches.remove_prefix(*size);
+  }
+  return {};
+}
+
+Status Segment::truncate_to(Offset to) {
+  if (to >= end_) return {};
+  AFDG_ASSIGN(const Place place, find(to));
+  AFDG_TRY(file_->truncate(place.position));
+  bytes_ = place.position;
+  const Offset end = place.previous_end;
+  index_.truncate_to(end - base_);
+  time_index_.truncate_to(end - base_);
+  rewrite_indexes_ = true;
+  max_timestamp_ = -1;
+  max_timestamp_offset_ = Offset(-1);
+  return walk_tail();
+}
+
+Status Segment::flush_indexes(bool last) {
+  if (last && max_timestamp_ >= 0)
+    time_index_.add({max_timestamp_, static_cast<std::int32_t>(max_timestamp_offset_ - base_)});
+  const std::size_t from = rewrite_indexes_ ? 0 : index_flushed_;
+  const std::size_t time_from = rewrite_indexes_ ? 0 : time_index_flushed_;
+  AFDG_TRY(
+      flush_index(*fs_, index_path_, index_.encode(from), from * OffsetIndex::kEntryBytes, rewrite_indexes_));
+  AFDG_TRY(flush_index(*fs_, time_index_path_, time_index_.encode(time_from),
+                       time_from * TimeIndex::kEntryBytes, rewrite_indexes_));
+  index_flushed_ = index_.entries().size();
+  time_index_flushed_ = time_index_.entries().size();
+  rewrite_indexes_ = false;
+  return {};
+}
+
+Status Segment::remove() {
+  close();
+  for (const std::string& path : {index_path_, time_index_path_, log_path_}) {
+    Status s = fs_->remove(path);
+    if (!s.ok() && s.code() != Code::kNotFound) return s;
+  }
+  return {};
+}
+
+}  // namespace afdg::log
