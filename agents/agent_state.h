@@ -12,16 +12,17 @@
 
 namespace afdg::agents {
 
-/// Which item of an agent: declared entity name, key inside the entity (empty for a Value), position in the key's list.
+/// Which item of an agent: declared entity name, key inside the entity (empty for a Value), position in the
+/// key's list.
 struct ItemId {
   std::string_view entity;
   std::string_view key;
   std::int64_t sequence = 0;
 };
 
-/// One agent's stored items, as its entities see them: what was committed, then the turns before, then the running turn.
-/// Implemented by region/; lives as long as the agent object.
-/// Thread-safety: confined to the region's thread. Errors of the readers: kCorrupt, kIo; a handler that meets one must return it.
+/// One agent's stored items, as its entities see them: what was committed, then the turns before, then the
+/// running turn. Implemented by region/; lives as long as the agent object. Thread-safety: confined to the
+/// region's thread. Errors of the readers: kCorrupt, kIo; a handler that meets one must return it.
 class AgentState {
  public:
   virtual ~AgentState() = default;
@@ -30,13 +31,16 @@ class AgentState {
   [[nodiscard]] virtual Result<std::optional<std::string>> get(const ItemId& item) const = 0;
   /// Items of one entity key with ascending sequence, from `from_sequence`, until visit returns false.
   using VisitItem = std::function<bool(std::int64_t sequence, std::string_view value)>;
-  virtual Status items(std::string_view entity, std::string_view key, std::int64_t from_sequence, const VisitItem& visit) const = 0;
-  /// The first and last sequence of an entity key's list; nullopt when it is empty. Costs two look-ups, not a scan.
+  virtual Status items(std::string_view entity, std::string_view key, std::int64_t from_sequence,
+                       const VisitItem& visit) const = 0;
+  /// The first and last sequence of an entity key's list; nullopt when it is empty. Costs two look-ups, not a
+  /// scan.
   struct Bounds {
     std::int64_t first;
     std::int64_t last;
   };
-  [[nodiscard]] virtual Result<std::optional<Bounds>> bounds(std::string_view entity, std::string_view key) const = 0;
+  [[nodiscard]] virtual Result<std::optional<Bounds>> bounds(std::string_view entity,
+                                                             std::string_view key) const = 0;
   /// Distinct keys of an entity in byte order, starting at `from`, until visit returns false.
   using VisitKey = std::function<bool(std::string_view key)>;
   virtual Status keys(std::string_view entity, std::string_view from, const VisitKey& visit) const = 0;
@@ -55,9 +59,10 @@ class TurnPort {
   [[nodiscard]] virtual std::uint64_t random() = 0;
   /// Offset of the message in GRID.messages.
   [[nodiscard]] virtual Offset offset() const noexcept = 0;
-  /// Stages a one-way message to an agent of the same grid; it leaves when the turn is committed. Errors: kOverloaded (the outbox is full),
-  /// kMessageTooLarge, kInvalidArgument; the handler should return them.
-  virtual Status send(std::string_view type, std::string_view key, std::string_view message, std::string_view payload) = 0;
+  /// Stages a one-way message to an agent of the same grid; it leaves when the turn is committed. Errors:
+  /// kOverloaded (the outbox is full), kMessageTooLarge, kInvalidArgument; the handler should return them.
+  virtual Status send(std::string_view type, std::string_view key, std::string_view message,
+                      std::string_view payload) = 0;
 };
 
 }  // namespace afdg::agents

@@ -26,12 +26,13 @@ struct HandlerInfo {
   const google::protobuf::Descriptor* message_descriptor = nullptr;
   const google::protobuf::Descriptor* answer_descriptor = nullptr;  ///< nullptr for Tell
   /// Parses `payload` (Protocol Buffers), runs the handler, appends the serialised answer to `answer`.
-  /// Errors: kUndecodable; what the handler returned; kHandlerFailed when it threw. Nothing is appended on an error.
+  /// Errors: kUndecodable; what the handler returned; kHandlerFailed when it threw. Nothing is appended on an
+  /// error.
   Status (*run)(AgentBase& agent, std::string_view payload, TurnPort& turn, std::string& answer) = nullptr;
 };
 
-/// One agent type: its name, its handlers, how to make an agent. Made by describe<AirportAgent>() in agents/agent.h.
-/// Thread-safety: const-safe.
+/// One agent type: its name, its handlers, how to make an agent. Made by describe<AirportAgent>() in
+/// agents/agent.h. Thread-safety: const-safe.
 struct AgentType {
   std::string name;
   std::vector<HandlerInfo> handlers;
@@ -55,7 +56,8 @@ class AgentTypes {
   std::map<std::string, std::unique_ptr<AgentType>, std::less<>> types_;
 };
 
-/// JSON (Protocol Buffers' mapping) to bytes and back. Errors: kUndecodable, naming message, field and what was wrong.
+/// JSON (Protocol Buffers' mapping) to bytes and back. Errors: kUndecodable, naming message, field and what
+/// was wrong.
 Result<std::string> json_to_bytes(const google::protobuf::Descriptor& message, std::string_view json);
 Result<std::string> bytes_to_json(const google::protobuf::Descriptor& message, std::string_view bytes);
 /// An example of the message's JSON with every field at a sample value.
