@@ -1,0 +1,78 @@
+#include "store/file_system.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/testing/fault_file_system.h"
+#include "store/testing/file_system_suite.h"
+
+namespace afdg::store {
+namespace {
+
+class PosixUnderTest final : public FileSystemUnderTest {
+ public:
+  PosixUnderTest() {
+    std::string pattern = testing::TempDir() + "afdg_files_XXXXXX";
+    directory_ = ::mkdtemp(pattern.data());
+  }
+  ~PosixUnderTest() override {
+    posix_file_system().remove_all(directory_).ignore("only the test's own files");
+  }
+  FileSystem& files() override { return posix_file_system(); }
+  [[nodiscard]] std::string directory() const override { return directory_; }
+
+ private:
+  std::string directory_;
+};
+
+class FaultUnderTest final : public FileSystemUnderTest {
+ public:
+  FaultUnderTest() { AFDG_EXPECT_OK(files_.create_directories(directory())); }
+  FileSystem& files() override { return files_; }
+  [[nodiscard]] std::string directory() const override { return "/data/node"; }
+
+ private:
+  FaultFileSystem files_;
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    Each, FileSystemSuite,
+    testing::Values(FileSystemCase{"Posix", [] { return std::make_unique<PosixUnderTest>(); }},
+                    FileSystemCase{"Fault", [] { return std::make_unique<FaultUnderTest>(); }}),
+    [](const auto& chosen) { return chosen.param.name; });
+
+TEST(PosixFileSystem, GivesADescriptorForSendfile) {
+  PosixUnderTest subject;
+  const auto file = subject.files().open(subject.directory() + "/a", OpenMode::kCreate);
+  ASSERT_TRUE(file.ok());
+  EXPECT_GE((*file)->descriptor(), 0);
+}
+
+TEST(PosixFileSystem, SaysThatADirectoryIsUnwritable) {
+  constexpr uid_t kNobody = 65534;
+  PosixUnderTest subject;
+  ASSERT_EQ(::chmod(subject.directory().c_str(), 0555), 0);
+  const bool root = ::geteuid() == 0;  // who may write everywhere
+  if (root && ::seteuid(kNobody) != 0) GTEST_SKIP() << "root here cannot become another user";
+  const auto file = subject.files().open(subject.directory() + "/a", OpenMode::kCreate);
+  if (root) {
+    ASSERT_EQ(::seteuid(0), 0);
+  }
+  ASSERT_EQ(::chmod(subject.directory().c_str(), 0700), 0);
+  ASSERT_EQ(file.code(), Code::kUnwritable);
+  EXPECT_NE(file.error().text().find("Permission denied"), std::string::npos);
+}
+
+TEST(PosixFileSystem, SaysThatTheDeviceIsFull) {
+  const auto file = posix_file_system().open("/dev/full", OpenMode::kReadWrite);
+  if (!file.ok()) GTEST_SKIP() << "no /dev/full here: " << file.status().to_string();
+  const auto status = (*file)->write_at(0, std::string_view("x"));
+  EXPECT_EQ(status.code(), Code::kDiskFull) << status.to_string();
+  EXPECT_NE(status.to_string().find("/dev/full"), std::string::npos);
+  EXPECT_NE(status.to_string().find("free space"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace afdg::store

@@ -1,0 +1,348 @@
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/options.h>
+#include <rocksdb/sst_file_writer.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+#include <rocksdb/write_buffer_manager.h>
+
+#include <algorithm>
+#include <exception>
+#include <new>
+
+#include "store/file_system.h"
+#include "store/key_value_store.h"
+
+namespace afdg::store {
+namespace {
+
+/// From this size on, an apply becomes a sorted file that RocksDB takes in as it is: a fraction of the
+/// memtable's cost.
+constexpr std::uint64_t kIngestBytesMin = 4u << 20;
+constexpr int kOpenFilesMax = 256;
+constexpr int kBackgroundJobs = 2;
+constexpr std::size_t kLogFileBytesMax = 1u << 20;
+
+rocksdb::Slice slice(std::string_view bytes) noexcept { return {bytes.data(), bytes.size()}; }
+
+std::string_view view(const rocksdb::Slice& bytes) noexcept { return {bytes.data(), bytes.size()}; }
+
+bool says(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+Error error_of(const rocksdb::Status& status, const std::string& path) {
+  const std::string reason = status.ToString();
+  const std::string text = "the store in " + path + ": " + reason;
+  if (status.IsNoSpace() || says(reason, "No space left") || says(reason, "quota exceeded")) {
+    return fail(Code::kDiskFull, text + ": free space on its file system; the write can then be tried again");
+  }
+  if (status.IsCorruption()) {
+    return fail(Code::kCorrupt,
+                text + ": it is derived from the log: let it be destroyed and rebuilt, and check the disk");
+  }
+  if (status.IsIOError() && says(reason, "ermission denied")) {
+    return fail(Code::kUnwritable, text + ": give this user the right to it, or choose another directory");
+  }
+  if (status.IsIOError() && says(reason, "Read-only file system")) {
+    return fail(Code::kUnwritable, text + ": mount it writable, or choose another directory");
+  }
+  if (status.IsIOError() && says(reason, "lock")) {
+    return fail(Code::kTaken,
+                text + ": another process has it open: stop that one, or choose another directory");
+  }
+  if (status.IsIOError()) return fail(Code::kIo, text + ": look at the system log for the disk's state");
+  if (status.IsMemoryLimit() || status.IsBusy() || status.IsTimedOut() || status.IsTryAgain()) {
+    return fail(Code::kOverloaded, text + ": nothing was done: try again");
+  }
+  if (status.IsInvalidArgument()) {
+    return fail(Code::kInvalidArgument,
+                text + ": keys must be sorted and without repeats, and the options fit the files");
+  }
+  return fail(Code::kInternal, text + ": report it with the server's log");
+}
+
+Status status_of(const rocksdb::Status& status, const std::string& path) {
+  if (status.ok()) return {};
+  return error_of(status, path);
+}
+
+/// Exceptions of the library stop here.
+template <typename Call>
+auto guarded(const std::string& path, Call call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const std::bad_alloc&) {
+    return fail(Code::kOverloaded,
+                "the store in " + path + ": out of memory: lower its cache and write buffers");
+  } catch (const std::exception& e) {
+    return fail(Code::kInternal,
+                "the store in " + path + ": " + e.what() + ": report it with the server's log");
+  }
+}
+
+rocksdb::BlockBasedTableOptions table_options(const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.block_size = 8 << 10;
+  table.format_version = 5;
+  table.filter_policy.reset(rocksdb::NewRibbonFilterPolicy(10));
+  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  table.partition_filters = true;
+  table.optimize_filters_for_memory = true;
+  // Indexes and filters live within the cache's bound; their top levels stay.
+  table.cache_index_and_filter_blocks = true;
+  table.cache_index_and_filter_blocks_with_high_priority = true;
+  table.pin_top_level_index_and_filter = true;
+  return table;
+}
+
+rocksdb::Options db_options(const RocksOptions& options, const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::Options db;
+  db.create_if_missing = true;
+  db.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table_options(cache)));
+  db.compression = rocksdb::kLZ4Compression;
+  db.level_compaction_dynamic_level_bytes = true;
+  db.write_buffer_size = static_cast<std::size_t>(options.write_buffer_bytes);
+  // The memtables' bound: with that many unflushed, writers wait. (The manager's own stall is not used: it
+  // would wait for ever on a full disk, where this one reports the error.)
+  db.max_write_buffer_number = static_cast<int>(std::clamp<std::uint64_t>(
+      options.write_buffers_bytes_max / std::max<std::uint64_t>(options.write_buffer_bytes, 1), 2, 16));
+  db.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(
+      static_cast<std::size_t>(options.write_buffers_bytes_max));
+  db.max_background_jobs = kBackgroundJobs;
+  db.max_subcompactions = 1;
+  db.max_open_files = kOpenFilesMax;
+  db.bytes_per_sync = 1 << 20;
+  db.wal_bytes_per_sync = options.write_ahead_log ? 0 : 1 << 20;
+  db.max_total_wal_size = 16u << 20;
+  db.compaction_readahead_size = 2u << 20;
+  db.max_manifest_file_size = 4u << 20;
+  db.avoid_unnecessary_blocking_io = true;
+  db.skip_stats_update_on_db_open = true;
+  db.info_log_level = rocksdb::WARN_LEVEL;
+  db.keep_log_file_num = 2;
+  db.max_log_file_size = kLogFileBytesMax;
+  db.stats_dump_period_sec = 0;
+  db.stats_persist_period_sec = 0;
+  return db;
+}
+
+class RocksStore final : public KeyValueStore {
+ public:
+  RocksStore(std::string path, const RocksOptions& options)
+      : path_(std::move(path)),
+        cache_(rocksdb::NewLRUCache(static_cast<std::size_t>(options.cache_bytes), /*num_shard_bits=*/4)),
+        options_(db_options(options, cache_)),
+        write_ahead_log_(options.write_ahead_log) {
+    write_.disableWAL = !write_ahead_log_;
+    write_.sync = write_ahead_log_;
+  }
+
+  Status open() {
+    // Left by a process that ended between writing the file and handing it over; the log still has its
+    // content.
+    if (auto& files = posix_file_system(); files.exists(incoming_path()))
+      AFDG_TRY(files.remove(incoming_path()));
+    rocksdb::DB* db = nullptr;
+    const auto status = rocksdb::DB::Open(options_, path_, &db);
+    db_.reset(db);
+    return status_of(status, path_);
+  }
+
+  [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) const override {
+    return guarded(path_, [&]() -> Result<std::optional<std::string>> {
+      std::string value;
+      const auto status = db_->Get(rocksdb::ReadOptions(), slice(key), &value);
+      if (status.IsNotFound()) return std::optional<std::string>();
+      if (!status.ok()) return error_of(status, path_);
+      return std::optional<std::string>(std::move(value));
+    });
+  }
+
+  [[nodiscard]] Result<std::vector<std::optional<std::string>>> multi_get(
+      std::span<const std::string_view> keys) const override {
+    using Values = std::vector<std::optional<std::string>>;
+    return guarded(path_, [&]() -> Result<Values> {
+      std::vector<rocksdb::Slice> slices;
+      slices.reserve(keys.size());
+      for (const auto key : keys) slices.push_back(slice(key));
+      std::vector<rocksdb::PinnableSlice> found(keys.size());
+      std::vector<rocksdb::Status> statuses(keys.size());
+      const bool sorted = std::is_sorted(keys.begin(), keys.end());
+      db_->MultiGet(rocksdb::ReadOptions(), db_->DefaultColumnFamily(), keys.size(), slices.data(),
+                    found.data(), statuses.data(), sorted);
+      Values values(keys.size());
+      for (std::size_t i = 0; i < keys.size(); ++i) {
+        if (statuses[i].IsNotFound()) continue;
+        if (!statuses[i].ok()) return error_of(statuses[i], path_);
+        values[i].emplace(found[i].data(), found[i].size());
+      }
+      return values;
+    });
+  }
+
+  Status scan(std::string_view from, std::string_view to, const Visit& visit) const override {
+    return guarded(path_, [&]() -> Status {
+      rocksdb::ReadOptions read;
+      const rocksdb::Slice end = slice(to);
+      if (!to.empty()) read.iterate_upper_bound = &end;
+      read.fill_cache = false;  // a long scan would empty the cache of what is asked for often
+      const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(read));
+      for (at->Seek(slice(from)); at->Valid(); at->Next()) {
+        if (!visit(view(at->key()), view(at->value()))) return {};
+      }
+      return status_of(at->status(), path_);
+    });
+  }
+
+  Status apply(std::span<const Change> changes) override {
+    return guarded(path_, [&]() -> Status {
+      if (changes.empty()) return {};
+      std::uint64_t bytes = 0;
+      for (const auto& change : changes)
+        bytes += change.key.size() + (change.value ? change.value->size() : 0);
+      AFDG_TRY(resume());
+      if (bytes >= kIngestBytesMin && !write_ahead_log_) return ingest(changes);
+      rocksdb::WriteBatch batch(static_cast<std::size_t>(bytes) + changes.size() * 12 + 12);
+      for (const auto& change : changes) {
+        const auto status = change.value ? batch.Put(slice(change.key), slice(*change.value))
+                                         : batch.Delete(slice(change.key));
+        if (!status.ok()) return error_of(status, path_);
+      }
+      return write(batch);
+    });
+  }
+
+  Status remove_range(std::string_view from, std::string_view to) override {
+    return guarded(path_, [&]() -> Status {
+      AFDG_TRY(resume());
+      std::string end(to);
+      if (to.empty()) {
+        const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(rocksdb::ReadOptions()));
+        at->SeekToLast();
+        if (!at->Valid()) return status_of(at->status(), path_);
+        end.assign(at->key().data(), at->key().size());
+        end.push_back('\0');
+      }
+      if (from >= end) return {};
+      rocksdb::WriteBatch batch;
+      const auto status = batch.DeleteRange(slice(from), slice(end));
+      if (!status.ok()) return error_of(status, path_);
+      return write(batch);
+    });
+  }
+
+  Status flush() override {
+    return guarded(path_, [&]() -> Status {
+      if (write_ahead_log_) return {};
+      AFDG_TRY(resume());
+      return flush_memtables();
+    });
+  }
+
+  [[nodiscard]] std::uint64_t memory_bytes() const override {
+    std::uint64_t tables = 0;
+    std::uint64_t readers = 0;
+    db_->GetIntProperty(rocksdb::DB::Properties::kSizeAllMemTables, &tables);
+    db_->GetIntProperty(rocksdb::DB::Properties::kEstimateTableReadersMem, &readers);
+    return tables + readers + cache_->GetUsage();
+  }
+
+ private:
+  [[nodiscard]] std::string incoming_path() const { return path_ + "/incoming.sst"; }
+
+  /// After a full disk RocksDB refuses everything until it is told to go on.
+  Status resume() {
+    if (!stopped_) return {};
+    if (const auto status = db_->Resume(); !status.ok()) return error_of(status, path_);
+    stopped_ = false;
+    return {};
+  }
+
+  Status failed(const rocksdb::Status& status) {
+    stopped_ = true;
+    return error_of(status, path_);
+  }
+
+  Status write(rocksdb::WriteBatch& batch) {
+    if (const auto status = db_->Write(write_, &batch); !status.ok()) return failed(status);
+    unflushed_ = true;
+    return {};
+  }
+
+  Status flush_memtables() {
+    if (!unflushed_) return {};
+    rocksdb::FlushOptions options;
+    options.wait = true;
+    options.allow_write_stall = true;
+    if (const auto status = db_->Flush(options); !status.ok()) return failed(status);
+    unflushed_ = false;
+    return {};
+  }
+
+  /// All changes as one sorted file, taken in by one edit of the manifest: whole or not at all, and durable
+  /// on return. What is still in memtables is older and must not be lost while this survives; so it is
+  /// flushed first.
+  Status ingest(std::span<const Change> changes) {
+    AFDG_TRY(flush_memtables());
+    const std::string incoming = incoming_path();
+    rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), options_);
+    auto status = writer.Open(incoming);
+    for (std::size_t i = 0; status.ok() && i < changes.size(); ++i) {
+      const auto& change = changes[i];
+      status = change.value ? writer.Put(slice(change.key), slice(*change.value))
+                            : writer.Delete(slice(change.key));
+    }
+    if (status.ok()) status = writer.Finish();
+    if (status.ok()) {
+      rocksdb::IngestExternalFileOptions options;
+      options.move_files = true;
+      options.failed_move_fall_back_to_copy = true;
+      options.write_global_seqno = false;
+      status = db_->IngestExternalFile({incoming}, options);
+      if (!status.ok()) stopped_ = true;
+    }
+    if (status.ok()) return {};
+    if (auto& files = posix_file_system(); files.exists(incoming)) {
+      files.remove(incoming).ignore("the error above is the one to report; open() removes what is left");
+    }
+    return error_of(status, path_);
+  }
+
+  std::string path_;
+  std::shared_ptr<rocksdb::Cache> cache_;
+  rocksdb::Options options_;
+  bool write_ahead_log_;
+  rocksdb::WriteOptions write_;
+  std::unique_ptr<rocksdb::DB> db_;
+  bool unflushed_ = false;  // the one writer's
+  bool stopped_ = false;    // the one writer's
+};
+
+}  // namespace
+
+Result<std::unique_ptr<KeyValueStore>> open_rocks_store(const std::string& path,
+                                                        const RocksOptions& options) {
+  return guarded(path, [&]() -> Result<std::unique_ptr<KeyValueStore>> {
+    AFDG_TRY(posix_file_system().create_directories(path));
+    auto store = std::make_unique<RocksStore>(path, options);
+    const auto opened = store->open();
+    if (opened.code() == Code::kInvalidArgument || opened.code() == Code::kNotFound) {
+      return fail(Code::kCorrupt, opened.error().text());
+    }
+    AFDG_TRY(opened);
+    return store;
+  });
+}
+
+Status destroy_rocks_store(const std::string& path) {
+  return guarded(path, [&]() -> Status {
+    auto& files = posix_file_system();
+    if (!files.exists(path)) return {};
+    if (const auto status = rocksdb::DestroyDB(path, rocksdb::Options()); !status.ok())
+      return error_of(status, path);
+    return files.remove_all(path);
+  });
+}
+
+}  // namespace afdg::store
