@@ -169,8 +169,8 @@ Status Partition::write_batches(std::string_view bytes, Timestamp now) {
   if (active().bytes() > 0 && (full || old || far)) AFDG_TRY(roll(now));
   Segment& segment = active();
   if (segment.bytes() == 0) active_since_ = now;
+  active_dirty_ = true;  // also when it fails: what it wrote and took back is not yet gone from the disk
   AFDG_TRY(segment.append(bytes));
-  active_dirty_ = true;
   for (std::string_view left = bytes; !left.empty();
        left.remove_prefix(*BatchView::frame(left, left.size()))) {
     const BatchView header = BatchView::header(left);
@@ -194,15 +194,19 @@ Result<bool> Partition::replay(std::string_view batch, Timestamp now) {
     return fail(Code::kInvalidArgument, directory_ + ": replay takes one batch at a time");
   AFDG_TRY(view->verify_crc());
   if (view->last() < end_ || view->last() < start_) return false;
-  if (view->base() < end_) {
-    if (view->base() < synced_end_)
+  if (view->base() < active().end()) {
+    if (view->base() < synced_end_ && synced_end_ > start_)
       return fail(Code::kCorrupt, directory_ + ": a batch [" + std::to_string(view->base().value()) + ", " +
                                       std::to_string(view->next().value()) +
                                       ") of the journal overlaps synced offsets below " +
                                       std::to_string(synced_end_.value()));
-    AFDG_TRY(truncate_to(std::max(view->base(), start_)));
+    // Of a lap before a truncation that is still to be replayed.
+    if (view->base() < segments_.front()->base()) return false;
+    AFDG_TRY(cut_back(view->base()));
   }
-  AFDG_TRY(append(batch, now));
+  // The segments may end below the start: between them is a gap, into which a batch that reaches past the
+  // start fits.
+  AFDG_TRY(view->base() < end_ ? write_batches(batch, now) : append(batch, now));
   return true;
 }
 
@@ -212,6 +216,10 @@ Status Partition::truncate_to(Offset to) {
   if (to < start_)
     return fail(Code::kOutOfRange, directory_ + ": cannot truncate to offset " + std::to_string(to.value()) +
                                        ", the log starts at " + std::to_string(start_.value()));
+  return cut_back(to);
+}
+
+Status Partition::cut_back(Offset to) {
   ++truncations_;
   std::size_t keep = segment_of(to);
   // A segment of which nothing stays goes, except the first.

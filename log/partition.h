@@ -151,12 +151,14 @@ class Partition {
   Result<std::optional<TimedOffset>> find_time(Timestamp at, Offset limit);
   /// The largest timestamp of the log, and its batch's last offset; nothing when empty.
   Result<std::optional<TimedOffset>> find_max_time();
-  /// Reads and checks every batch and index entry from start() to end(). Errors: kCorrupt (sticky), kIo.
+  /// Reads and checks every batch and index entry from start() to end(). Wrong indexes are made anew. Errors:
+  /// kCorrupt (sticky), kIo.
   struct VerifyReport {
     std::uint64_t batches = 0;
     std::uint64_t records = 0;
     std::uint64_t bytes = 0;
     std::uint64_t segments = 0;
+    std::vector<std::string> warnings;  ///< indexes that were wrong and made anew
   };
   Result<VerifyReport> verify();
 
@@ -196,6 +198,8 @@ class Partition {
   Status add_segment(Offset base);
   /// Deletes the files of segments [first, last) and forgets them.
   Status drop_segments(std::size_t first, std::size_t last);
+  /// truncate_to(), below start() too. Precondition: not below the first segment.
+  Status cut_back(Offset to);
   Status write_batches(std::string_view bytes, Timestamp now);
   /// The segment, open; closes the one that was not used for longest when there are too many.
   Result<Segment*> use(std::size_t index, std::vector<std::string>* warnings = nullptr);

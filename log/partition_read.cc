@@ -102,7 +102,8 @@ Result<Partition::VerifyReport> Partition::verify() {
   VerifyReport report;
   for (std::size_t i = 0; i < segments_.size(); ++i) {
     auto segment = use(i);
-    Status s = segment.ok() ? (*segment)->verify(report.batches, report.records) : segment.status();
+    Status s =
+        segment.ok() ? (*segment)->verify(report.batches, report.records, report.warnings) : segment.status();
     if (s.ok() && i + 1 < segments_.size() && (*segment)->end() != segments_[i + 1]->base())
       s = fail(Code::kCorrupt, (*segment)->log_path() + " does not end where the next segment begins");
     if (!s.ok()) return note(std::move(s)).error();

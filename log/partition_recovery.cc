@@ -118,8 +118,9 @@ Status Partition::recover(const PartitionState& state, RecoveryReport& report) {
                                     " is the first segment, but the log starts at offset " +
                                     std::to_string(start_.value()) + ": a segment file is missing");
 
+  // One that ends exactly at the recovery point may have been cut there and not synced since: it is scanned.
   std::size_t sealed = 0;
-  while (sealed + 1 < segments_.size() && segments_[sealed + 1]->base() <= state.recovery_point) ++sealed;
+  while (sealed + 1 < segments_.size() && segments_[sealed + 1]->base() < state.recovery_point) ++sealed;
   AFDG_TRY(recover_sealed(sealed, report));
   return recover_tail(sealed, state.recovery_point, report);
 }

@@ -52,6 +52,13 @@ Error Segment::damaged(std::uint64_t position, const std::string& why) const {
   return fail(Code::kCorrupt, log_path_ + " at position " + std::to_string(position) + ": " + why);
 }
 
+Status Segment::follows(const BatchView& header, std::uint64_t position, Offset end) const {
+  if (header.base() >= end && header.last() - base_ <= std::numeric_limits<std::int32_t>::max()) return {};
+  return damaged(position, "a batch with offsets [" + std::to_string(header.base().value()) + ", " +
+                               std::to_string(header.next().value()) + ") cannot follow offset " +
+                               std::to_string(end.value()));
+}
+
 BatchScanner Segment::scan(std::uint64_t from, BatchScanner::Depth depth) const {
   return BatchScanner(*file_, {from, bytes_}, depth, options_.batch_bytes_max);
 }
@@ -131,9 +138,7 @@ Status Segment::rebuild_indexes() {
   rewrite_indexes_ = true;
   BatchScanner scanner = scan(0, BatchScanner::Depth::kWhole);
   while (scanner.next()) {
-    if (scanner.batch().base() < end_ ||
-        scanner.batch().last() - base_ > std::numeric_limits<std::int32_t>::max())
-      return damaged(scanner.position(), "its offsets do not follow the batch before it");
+    AFDG_TRY(follows(scanner.batch(), scanner.position(), end_));
     take(scanner.batch(), scanner.position(), scanner.size());
   }
   return scanner.status();
@@ -159,8 +164,7 @@ Status Segment::walk_tail() {
   BatchScanner scanner = scan(from, BatchScanner::Depth::kHeaders);
   while (scanner.next()) {
     const BatchView& batch = scanner.batch();
-    if (batch.base() < end_ || batch.last() - base_ > std::numeric_limits<std::int32_t>::max())
-      return damaged(scanner.position(), "its offsets do not follow the batch before it");
+    AFDG_TRY(follows(scanner.batch(), scanner.position(), end_));
     if (batch.max_timestamp() > max_timestamp_) {
       max_timestamp_ = batch.max_timestamp();
       max_timestamp_offset_ = batch.last();
@@ -243,9 +247,8 @@ Status Segment::recover(Offset trusted, std::vector<std::string>& warnings,
   BatchScanner scanner = scan(from, BatchScanner::Depth::kWhole);
   std::uint64_t valid = from;
   while (scanner.next()) {
-    if (scanner.batch().base() < end_ ||
-        scanner.batch().last() - base_ > std::numeric_limits<std::int32_t>::max()) {
-      torn = damaged(scanner.position(), "its offsets do not follow the batch before it");
+    torn = follows(scanner.batch(), scanner.position(), end_);
+    if (!torn.ok()) {
       break;
     }
     take(scanner.batch(), scanner.position(), scanner.size());

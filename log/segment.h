@@ -97,6 +97,7 @@ class Segment {
     Offset previous_end;  ///< end of the batch before it, or base()
     Offset base;
     Offset next;
+    std::int64_t max_timestamp;
   };
   /// The first batch whose last offset is at or above `offset`. Precondition: open, offset < end().
   Result<Place> find(Offset offset);
@@ -109,8 +110,9 @@ class Segment {
   Result<Stop> find_stop(const Place& from, std::size_t bytes_max, Offset limit);
   /// Where to start looking for timestamps at or after `timestamp`: nothing before that position has one.
   Result<std::uint64_t> find_time(std::int64_t timestamp);
-  /// Checks every batch and that the index entries on disk name them. Adds to the counts. Errors: kCorrupt.
-  Status verify(std::uint64_t& batches, std::uint64_t& records);
+  /// Checks every batch and that the index entries name them. Adds to the counts. Indexes that are wrong are
+  /// made anew, with a line in `warnings`. Errors: kCorrupt (of the batches).
+  Status verify(std::uint64_t& batches, std::uint64_t& records, std::vector<std::string>& warnings);
 
   [[nodiscard]] Offset base() const noexcept { return base_; }
   [[nodiscard]] Offset end() const noexcept { return end_; }
@@ -137,6 +139,8 @@ class Segment {
   /// The position of an entry that was found true; rebuilds the indexes and asks again when it is not.
   template <typename Ask>
   Result<std::uint64_t> trusted_position(Ask ask);
+  /// ok when a batch may stand where another ended.
+  [[nodiscard]] Status follows(const BatchView& header, std::uint64_t position, Offset end) const;
   [[nodiscard]] BatchScanner scan(std::uint64_t from, BatchScanner::Depth depth) const;
   [[nodiscard]] Error damaged(std::uint64_t position, const std::string& why) const;
 

@@ -25,10 +25,10 @@ Result<Segment::Place> Segment::find(Offset offset) {
   BatchScanner scanner = scan(from, BatchScanner::Depth::kHeaders);
   Offset previous = base_;
   while (scanner.next()) {
-    if (scanner.batch().base() < previous)
-      return damaged(scanner.position(), "its offsets do not follow the batch before it");
+    AFDG_TRY(follows(scanner.batch(), scanner.position(), previous));
     if (scanner.batch().last() >= offset)
-      return Place{scanner.position(), previous, scanner.batch().base(), scanner.batch().next()};
+      return Place{scanner.position(), previous, scanner.batch().base(), scanner.batch().next(),
+                   scanner.batch().max_timestamp()};
     previous = scanner.batch().next();
   }
   AFDG_TRY(scanner.status());
@@ -66,29 +66,43 @@ Result<Segment::Stop> Segment::find_stop(const Place& from, std::size_t bytes_ma
 Result<std::uint64_t> Segment::find_time(std::int64_t timestamp) {
   const TimeIndex::Entry* time = time_index_.below(timestamp);
   if (time == nullptr) return 0;
-  const std::int64_t relative = time->relative;
-  return trusted_position([&] { return index_.at_or_below(relative); });
+  const TimeIndex::Entry entry = *time;
+  if (base_ + entry.relative < end_) {
+    AFDG_ASSIGN(const Place place, find(base_ + entry.relative));
+    if (place.next == base_ + entry.relative + 1 && place.max_timestamp == entry.timestamp)
+      return place.position;
+  }
+  AFDG_TRY(rebuild_indexes());
+  time = time_index_.below(timestamp);
+  if (time == nullptr) return 0;
+  AFDG_ASSIGN(const Place place, find(base_ + time->relative));
+  return place.position;
 }
 
-Status Segment::verify(std::uint64_t& batches, std::uint64_t& records) {
+Status Segment::verify(std::uint64_t& batches, std::uint64_t& records, std::vector<std::string>& warnings) {
   std::size_t entry = 0;
+  std::size_t time_entry = 0;
+  bool indexes_fit = true;
   Offset end = base_;
   std::int64_t max_timestamp = -1;
+  const auto& offsets = index_.entries();
+  const auto& times = time_index_.entries();
   BatchScanner scanner = scan(0, BatchScanner::Depth::kWhole);
   while (scanner.next()) {
     const BatchView& batch = scanner.batch();
-    if (batch.base() < end)
-      return damaged(scanner.position(), "its offsets do not follow the batch before it");
+    AFDG_TRY(follows(batch, scanner.position(), end));
     if (Status s = batch.validate(); !s.ok()) return damaged(scanner.position(), s.error().text());
     max_timestamp = std::max(max_timestamp, batch.max_timestamp());
-    for (; entry < index_.entries().size() &&
-           static_cast<std::uint64_t>(index_.entries()[entry].position) <= scanner.position();
+    const std::int64_t relative = batch.last() - base_;
+    for (;
+         entry < offsets.size() && static_cast<std::uint64_t>(offsets[entry].position) <= scanner.position();
          ++entry)
-      if (static_cast<std::uint64_t>(index_.entries()[entry].position) != scanner.position() ||
-          batch.last() - base_ != index_.entries()[entry].relative)
-        return fail(Code::kCorrupt,
-                    index_path_ + ": entry " + std::to_string(entry) +
-                        " does not name a batch of the segment: delete it, it is rebuilt at the next start");
+      indexes_fit = indexes_fit &&
+                    static_cast<std::uint64_t>(offsets[entry].position) == scanner.position() &&
+                    offsets[entry].relative == relative;
+    for (; time_entry < times.size() && times[time_entry].relative <= relative; ++time_entry)
+      indexes_fit = indexes_fit && times[time_entry].relative == relative &&
+                    times[time_entry].timestamp == max_timestamp;
     end = batch.next();
     ++batches;
     records += static_cast<std::uint64_t>(batch.records());
@@ -97,12 +111,9 @@ Status Segment::verify(std::uint64_t& batches, std::uint64_t& records) {
   if (end != end_)
     return damaged(bytes_, "the segment ends at offset " + std::to_string(end.value()) + " instead of " +
                                std::to_string(end_.value()));
-  if (!time_index_.entries().empty() && time_index_.entries().back().timestamp > max_timestamp)
-    return fail(
-        Code::kCorrupt,
-        time_index_path_ +
-            ": names a time that the segment does not have: delete it, it is rebuilt at the next start");
-  return {};
+  if (indexes_fit && entry == offsets.size() && time_entry == times.size()) return {};
+  warnings.push_back(index_path_ + " does not fit " + log_path_ + ": the indexes were made anew");
+  return rebuild_indexes();
 }
 
 }  // namespace afdg::log
