@@ -201,7 +201,11 @@ Result<Offset> Log::Impl::truncate(TopicPartition id, Offset to) {
   Offset end;
   {
     const std::lock_guard commit(commit_mutex_);
-    while (commit_once() == Commit::kDone) {
+    Commit last = Commit::kDone;
+    while (last == Commit::kDone) last = commit_once();
+    if (last == Commit::kFailed) return failure().error();
+    if (last != Commit::kNothing) {
+      return fail(Code::kDiskFull, shard->name + ": what was appended cannot be committed yet: try again");
     }
     const std::lock_guard lock(shard->tail_mutex);
     AFDG_TRY(shard->fault);

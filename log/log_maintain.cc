@@ -237,6 +237,8 @@ Status Log::Impl::checkpoint(bool clean) {
     if (std::exchange(commit_blocked_, false)) journal_wake_.notify_one();
   };
   if (options_.planted.reuse_before_segment_sync) {
+    for (std::size_t i = 0; i < shards.size(); ++i) AFDG_TRY(flush(*shards[i], point.partitions[i].end));
+    AFDG_TRY(write_point(point));
     release();
     return {};
   }

@@ -154,7 +154,8 @@ Status Partition::recover_tail(std::size_t first, Offset recovery_point, Recover
     AFDG_TRY(segment.recover(recovery_point, report.warnings, seen, torn));
     end_ = segment.end();
     const bool last = i + 1 == segments_.size();
-    if (end_ < recovery_point) {
+    // Below the start nothing is owed: a truncation may have left a gap there.
+    if (end_ < recovery_point && recovery_point > start_) {
       if (!torn.ok()) return torn.error();
       return fail(Code::kCorrupt, segment.log_path() + " ends at offset " + std::to_string(end_.value()) +
                                       " (position " + std::to_string(segment.bytes()) + "), offsets below " +
