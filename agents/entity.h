@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <iterator>
 #include <string>
@@ -39,15 +40,6 @@ class ConstList {
     const std::uint64_t items = size();
     return at(items == 0 ? 0 : items - 1);
   }
-  /// The newest `count` items, or all when there are fewer, oldest first.
-  [[nodiscard]] std::vector<T> last(std::uint64_t count) const {
-    const std::uint64_t items = size();
-    std::vector<T> found;
-    for (Iterator at(*this, items - std::min(count, items), items); at != std::default_sentinel; ++at)
-      found.push_back(*at);
-    return found;
-  }
-
   /// Reads a chunk at a time, so a long list is never in memory whole. Goes up to the end that the list had
   /// at begin(); items that the loop itself changes may be seen as they were.
   class Iterator {
@@ -100,6 +92,28 @@ class ConstList {
   };
   [[nodiscard]] Iterator begin() const { return Iterator(*this, 0, size()); }
   [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
+
+  /// A part of the list, to iterate over.
+  class Slice {
+   public:
+    Slice(const ConstList& list, std::uint64_t from, std::uint64_t to) : begin_(list, from, to) {}
+    [[nodiscard]] Iterator begin() const { return begin_; }
+    [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
+
+   private:
+    Iterator begin_;
+  };
+  /// The items [from, to), as far as there are.
+  [[nodiscard]] Slice slice(std::uint64_t from, std::uint64_t to) const {
+    return Slice(*this, from, std::min(to, size()));
+  }
+  /// The newest `count` items, or all when there are fewer, oldest first.
+  [[nodiscard]] std::vector<T> last(std::uint64_t count) const {
+    const std::uint64_t items = size();
+    std::vector<T> found;
+    for (const T& item : slice(items - std::min(count, items), items)) found.push_back(item);
+    return found;
+  }
 
  protected:
   void decode(const std::string& bytes, std::uint64_t index, T& item) const {
