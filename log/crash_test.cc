@@ -217,6 +217,8 @@ class Trace {
     return state;
   }
 
+  Log& log() { return *log_; }
+
   /// The last steps, for whoever looks for the cause.
   [[nodiscard]] std::string last_steps() const {
     std::ostringstream out;

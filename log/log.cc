@@ -78,7 +78,9 @@ Status Log::Impl::create(const std::vector<NewPartition>& partitions) {
   for (const NewPartition& p : partitions) {
     if (const ShardRef shard = find(p.partition)) {
       const std::lock_guard lock(queue_mutex_);
+      const bool held = shard->options.held_by_region || p.options.held_by_region;
       shard->options = p.options;
+      shard->options.held_by_region = held;
       changed = true;
       continue;
     }
@@ -106,6 +108,20 @@ Status Log::Impl::create(const std::vector<NewPartition>& partitions) {
     return written;
   }
   return {};
+}
+
+Status Log::Impl::hold(const std::array<ShardRef, kStreams>& shards) {
+  const std::lock_guard admin(admin_mutex_);
+  bool changed = false;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    for (std::size_t s = 0; s < kStreams; ++s) {
+      shards[s]->region = true;
+      if (s == static_cast<std::size_t>(Stream::kDead)) continue;
+      changed = !std::exchange(shards[s]->options.held_by_region, true) || changed;
+    }
+  }
+  return changed ? write_list() : Status();
 }
 
 Status Log::Impl::delete_topic(TopicId topic) {
@@ -171,7 +187,7 @@ Result<Offset> Log::Impl::append(TopicPartition id, std::string_view batch, Epoc
   encoder.finish();
   const std::uint64_t counted = part->record.size() + entry.large.size();
   std::unique_lock lock(queue_mutex_);
-  AFDG_TRY(admit(counted));
+  AFDG_TRY(admit(counted, large));
   if (shard->deleted) return fail(Code::kNotFound, shard->name + " was deleted");
   if (shard->region) {
     return fail(Code::kFailedPrecondition, shard->name + " belongs to a region: send to the region instead");
@@ -339,6 +355,12 @@ bool Log::Impl::pump() {
   return worked || counters_.commits != before;
 }
 
+Status Log::Impl::drain() {
+  PartRef part = pool_->take();
+  part->kind = JournalKind::kEpoch;  // without a record: nothing but its place in the order
+  return submit_and_wait(part);
+}
+
 void Log::Impl::start_threads() {
   if (options_.threads == LogThreads::kNone) return;
   journal_runner_ = std::thread([this] { journal_thread(); });
@@ -417,6 +439,7 @@ LogMetrics Log::metrics() const { return impl_->metrics(); }
 bool Log::lead() { return impl_->lead(); }
 bool Log::pump() { return impl_->pump(); }
 Status Log::checkpoint() { return impl_->checkpoint(false); }
+Status Log::drain() { return impl_->drain(); }
 Status Log::close() { return impl_->close(); }
 
 Result<BatchBytes> Log::read_batches(TopicPartition partition, Offset from, std::size_t bytes_max) {
@@ -441,10 +464,7 @@ Result<std::unique_ptr<MessageLog>> Log::region_log(const RegionStreams& streams
   AFDG_ASSIGN(shards[0], impl_->need(streams.messages));
   AFDG_ASSIGN(shards[1], impl_->need(streams.changes));
   AFDG_ASSIGN(shards[2], impl_->need(streams.dead));
-  {
-    const std::lock_guard lock(impl_->queue_mutex_);
-    for (const ShardRef& shard : shards) shard->region = true;
-  }
+  AFDG_TRY(impl_->hold(shards));
   return std::unique_ptr<MessageLog>(new RegionLog(*impl_, std::move(shards)));
 }
 

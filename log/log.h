@@ -65,6 +65,8 @@ struct TopicOptions {
   std::optional<std::chrono::milliseconds> retention_age;
   /// Oldest segments may go while a partition is larger than this; nothing: no limit.
   std::optional<std::uint64_t> retention_bytes;
+  /// Retention waits for MessageLog::set_applied. Set (and kept) by region_log() for messages and changes.
+  bool held_by_region = false;
 };
 
 struct RegionStreams {
@@ -157,9 +159,9 @@ class Log {
   /// Removes all partitions of a topic; durable on return. Ok when there are none.
   Status delete_topic(TopicId topic);
 
-  /// The region's log over three partitions, which from now on only it writes. Errors: kNotFound. A faulty
-  /// partition shows in MessageLog::open(): kCorrupt. Ownership: destroy it before the Log; its completions
-  /// are not called after its destruction.
+  /// The region's log over three partitions, which from now on only it writes. Errors: kNotFound, kDiskFull,
+  /// kIo. A faulty partition shows in MessageLog::open(): kCorrupt. Ownership: destroy it before the Log; its
+  /// completions are not called after its destruction.
   Result<std::unique_ptr<MessageLog>> region_log(const RegionStreams& streams);
 
   /// Appends one batch (CRC checked) to a topic that is not a region's; `done` as in MessageLog. Returns the
@@ -189,6 +191,8 @@ class Log {
   /// Writes and syncs all segments and lets the journal start afresh. Durable on return. Errors: kDiskFull,
   /// kIo.
   Status checkpoint();
+  /// Returns when every append so far is decided and its completion was called. Errors: kDiskFull, kIo.
+  Status drain();
   /// Drains, syncs, and leaves the mark of an orderly stop. Errors: kDiskFull, kIo: the next start replays
   /// the journal.
   Status close();

@@ -61,7 +61,7 @@ void Log::Impl::fatal(const Error& error) {
   }
 }
 
-Status Log::Impl::admit(std::uint64_t bytes) const {
+Status Log::Impl::admit(std::uint64_t bytes, bool large) const {
   if (failed_.load(std::memory_order_relaxed)) return failure();
   if (closed_.load(std::memory_order_relaxed) || stopping_) {
     return fail(Code::kUnavailable, options_.directory + ": the log was closed");
@@ -73,7 +73,9 @@ Status Log::Impl::admit(std::uint64_t bytes) const {
                                        std::to_string(options_.bytes_in_flight_max) +
                                        ": slow down and try again");
   }
-  if (disk_full_.load(std::memory_order_relaxed) && frame_bytes(pending_bytes_ + bytes) > journal_free_) {
+  // While the disk is full the journal takes what it has room for; a large batch needs its segment at once.
+  if (disk_full_.load(std::memory_order_relaxed) &&
+      (large || frame_bytes(pending_bytes_ + bytes) > journal_free_)) {
     return fail(Code::kDiskFull,
                 options_.directory +
                     ": the disk is full and the journal cannot be reused: free space; the log goes "

@@ -55,8 +55,7 @@ struct Shard {
   std::uint64_t writer = 0;  ///< token of the RegionLog that may append; 0: none yet
   bool region = false;
   bool deleted = false;
-  Offset retention_limit{0};  ///< a region's messages: what was applied
-  bool retention_limited = false;
+  Offset retention_limit{0};  ///< when held_by_region: what was applied
 
   // Under tail_mutex, held for moments only.
   std::mutex tail_mutex;
@@ -148,10 +147,11 @@ class Log::Impl {
   bool lead();
   void journal_thread();
   Status submit_and_wait(const PartRef& part);
+  Status drain();
   /// Puts a part behind the others. Precondition: queue_mutex_ is held by `lock`, and released on return.
   void push(PartRef part, std::unique_lock<std::mutex>& lock);
   /// Whether a part of that size may be taken now. Precondition: queue_mutex_ is held.
-  Status admit(std::uint64_t bytes) const;
+  Status admit(std::uint64_t bytes, bool large) const;
   /// Puts a large batch into its segment and syncs it.
   Status write_large(Part::Entry& entry);
   /// Makes a committed part readable.
@@ -169,6 +169,8 @@ class Log::Impl {
   Status sync_segments(Shard& shard, Offset end);
   Status write_point(const RecoveryPoint& point);
   void note_disk_full();
+  /// Less is free than the reserve.
+  [[nodiscard]] bool disk_low() const;
   void try_resume();
   Status fill_reserve();
   void retain();
@@ -180,6 +182,8 @@ class Log::Impl {
   // log.cc
   Status create(const std::vector<NewPartition>& partitions);
   Status delete_topic(TopicId topic);
+  /// Marks the partitions as a region's, durably.
+  Status hold(const std::array<ShardRef, kStreams>& shards);
   Result<Offset> append(TopicPartition id, std::string_view batch, Epoch leader_epoch, AppendDone done);
   Result<Offset> truncate(TopicPartition id, Offset to);
   Status advance_start(TopicPartition id, Offset to);

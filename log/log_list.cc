@@ -26,6 +26,7 @@ std::string encode_partition_list(const std::vector<Log::NewPartition>& list) {
     put_be64(out,
              p.options.retention_age ? static_cast<std::uint64_t>(p.options.retention_age->count()) : kNone);
     put_be64(out, p.options.retention_bytes.value_or(kNone));
+    out.push_back(p.options.held_by_region ? '\1' : '\0');
   }
   store_be32(out.data() + 8, crc32c(std::string_view(out).substr(kHead)));
   return out;
@@ -57,6 +58,7 @@ Result<std::vector<Log::NewPartition>> decode_partition_list(std::string_view by
       p.options.retention_age = std::chrono::milliseconds(static_cast<std::int64_t>(age));
     }
     if (const std::uint64_t size = in.be64(); size != kNone) p.options.retention_bytes = size;
+    p.options.held_by_region = (in.u8() & 1) != 0;
     if (in.failed() || p.partition.partition.value() < 0 || !check_topic_name(p.topic_name).ok()) break;
     list.push_back(std::move(p));
   }

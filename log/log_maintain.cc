@@ -102,6 +102,7 @@ bool Log::Impl::maintain(bool idle) {
       return false;
     }
   }
+  if (!disk_full_ && disk_low()) disk_full_ = true;
   if (disk_full_) try_resume();
   bool due = false;
   bool grows = false;
@@ -175,12 +176,17 @@ void Log::Impl::note_disk_full() {
   }
 }
 
+bool Log::Impl::disk_low() const {
+  const auto left = fs_.free_bytes(options_.directory);
+  return left.ok() && *left < options_.reserve_bytes;
+}
+
 void Log::Impl::try_resume() {
   {
     const std::lock_guard lock(segment_mutex_);
     if (!dirty_.empty()) return;
   }
-  if (!fill_reserve().ok()) return;
+  if (!fill_reserve().ok() || disk_low()) return;
   disk_full_ = false;
   growth_refused_ = false;
   const std::lock_guard lock(queue_mutex_);
@@ -323,7 +329,7 @@ void Log::Impl::retain() {
       const std::lock_guard lock(queue_mutex_);
       if (shard->deleted) continue;
       options = shard->options;
-      if (shard->retention_limited) limit = shard->retention_limit;
+      if (options.held_by_region) limit = shard->retention_limit;
     }
     if (!options.retention_age && !options.retention_bytes) continue;
     Offset to{0};

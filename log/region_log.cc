@@ -109,7 +109,7 @@ Status RegionLog::append(Epoch epoch, const RegionAppend& turns, AppendDone done
   Shard& messages = shard(Stream::kMessages);
   if (messages.deleted) return fail(Code::kNotFound, messages.name + " was deleted");
   if (writer_ == 0 || messages.writer != writer_ || epoch != epoch_) return fenced(epoch, messages.epoch);
-  AFDG_TRY(log_.admit(counted));
+  AFDG_TRY(log_.admit(counted, part->large()));
   for (std::size_t s = 0; s < kStreams; ++s)
     if (builders[s] != nullptr && !builders[s]->empty()) {
       next_[s] = next_[s] + builders[s]->records();
@@ -153,7 +153,6 @@ void RegionLog::set_applied(Offset messages_applied, Offset changes_flushed) {
   static_cast<void>(changes_flushed);  // compaction's bound; nothing compacts yet
   const std::lock_guard lock(log_.queue_mutex_);
   Shard& messages = shard(Stream::kMessages);
-  messages.retention_limited = true;
   messages.retention_limit = std::max(messages.retention_limit, messages_applied);
 }
 
