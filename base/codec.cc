@@ -172,6 +172,10 @@ std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc) noexcept {
   return ~crc32c_table(bytes, c);
 }
 
+std::uint32_t crc32c_portable(std::string_view bytes, std::uint32_t crc) noexcept {
+  return ~crc32c_table(bytes, ~crc);
+}
+
 std::uint32_t murmur2(std::string_view key) noexcept {
   constexpr std::uint32_t kMultiplier = 0x5bd1e995u;
   std::uint32_t h = 0x9747b28cu ^ static_cast<std::uint32_t>(key.size());
