@@ -36,8 +36,8 @@ Partition::Partition(store::FileSystem& fs, std::string directory, const Partiti
 
 Partition::~Partition() {
   // Derived; what is not written here is scanned again at the next open.
-  if (!segments_.empty() && active().is_open() && fault_.ok())
-    active().flush_indexes(false).ignore("indexes are rebuilt when they are short");
+  if (!segments_.empty() && active().is_open() && fault_.ok() && !active().indexes_outdated())
+    active().flush_indexes(false, nullptr).ignore("indexes are rebuilt when they are short");
 }
 
 Result<std::unique_ptr<Partition>> Partition::create(store::FileSystem& fs, std::string directory,
@@ -132,7 +132,7 @@ Status Partition::roll(Timestamp now) {
   }
   open_.push_back(&old);
   // Only derived files: an error of the disk here is met again where it matters.
-  Status flushed = old.flush_indexes(true);
+  Status flushed = old.flush_indexes(true, &unsynced_files_);
   if (!flushed.ok() && flushed.code() != Code::kDiskFull) return flushed;
   return {};
 }
@@ -200,9 +200,14 @@ Result<bool> Partition::replay(std::string_view batch, Timestamp now) {
                                       std::to_string(view->next().value()) +
                                       ") of the journal overlaps synced offsets below " +
                                       std::to_string(synced_end_.value()));
-    // Of a lap before a truncation that is still to be replayed.
-    if (view->base() < segments_.front()->base()) return false;
-    AFDG_TRY(cut_back(view->base()));
+    if (view->base() < segments_.front()->base()) {
+      // Of a lap before a truncation that is still to be replayed; or the first after one that left nothing.
+      if (bytes_ > 0) return false;
+      AFDG_TRY(add_segment(view->base()));
+      std::swap(segments_.front(), segments_.back());
+      AFDG_TRY(drop_segments(1, segments_.size()));
+    }
+    AFDG_TRY(truncate_to(view->base()));
   }
   // The segments may end below the start: between them is a gap, into which a batch that reaches past the
   // start fits.
@@ -212,14 +217,8 @@ Result<bool> Partition::replay(std::string_view batch, Timestamp now) {
 
 Status Partition::truncate_to(Offset to) {
   AFDG_TRY(fault_);
-  if (to >= end_) return {};
-  if (to < start_)
-    return fail(Code::kOutOfRange, directory_ + ": cannot truncate to offset " + std::to_string(to.value()) +
-                                       ", the log starts at " + std::to_string(start_.value()));
-  return cut_back(to);
-}
-
-Status Partition::cut_back(Offset to) {
+  if (to >= active().end()) return {};
+  to = std::max(to, segments_.front()->base());
   ++truncations_;
   std::size_t keep = segment_of(to);
   // A segment of which nothing stays goes, except the first.
@@ -257,7 +256,7 @@ Status Partition::advance_start(Offset to) {
 
 Result<SyncTicket> Partition::begin_sync() {
   AFDG_TRY(fault_);
-  Status flushed = active().flush_indexes(false);
+  Status flushed = active().flush_indexes(false, &unsynced_files_);
   if (!flushed.ok() && flushed.code() != Code::kDiskFull) return flushed.error();
   SyncTicket ticket;
   ticket.fs_ = fs_;

@@ -130,8 +130,8 @@ class Partition {
   /// the journal's order is right. Errors: as append(); kCorrupt (not sticky: the partition is as before) for
   /// a bad batch, or an overlap below synced_end().
   Result<bool> replay(std::string_view batch, Timestamp now);
-  /// Removes every batch that is not wholly below `to`; end() is then the end of the last batch kept. Not
-  /// durable by itself. Errors: kOutOfRange (below start()), kIo, kCorrupt.
+  /// Removes every batch that is not wholly below `to`; end() is then the end of the last batch kept, or
+  /// start() when that is above it. Not durable by itself. Errors: kIo, kCorrupt.
   Status truncate_to(Offset to);
   /// Moves the start up and deletes segments wholly below it (never the active one). Errors: kOutOfRange
   /// (past end()), kIo, kCorrupt.
@@ -198,8 +198,6 @@ class Partition {
   Status add_segment(Offset base);
   /// Deletes the files of segments [first, last) and forgets them.
   Status drop_segments(std::size_t first, std::size_t last);
-  /// truncate_to(), below start() too. Precondition: not below the first segment.
-  Status cut_back(Offset to);
   Status write_batches(std::string_view bytes, Timestamp now);
   /// The segment, open; closes the one that was not used for longest when there are too many.
   Result<Segment*> use(std::size_t index, std::vector<std::string>* warnings = nullptr);

@@ -184,7 +184,7 @@ Status Partition::recover_tail(std::size_t first, Offset recovery_point, Recover
       break;
     }
     if (!last) {
-      AFDG_TRY(segment.flush_indexes(true));
+      AFDG_TRY(segment.flush_indexes(true, &unsynced_files_));
       unsynced_files_.push_back(segment.file());
       segment.close();
     }

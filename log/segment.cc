@@ -13,16 +13,6 @@ namespace {
 constexpr std::string_view kLogSuffix = ".log";
 constexpr std::size_t kStemDigits = 20;
 
-/// Writes entries behind the `flushed` ones that the file holds, or all of them when it is to be rewritten.
-Status flush_index(store::FileSystem& fs, const std::string& path, const std::string& entries,
-                   std::uint64_t at, bool rewrite) {
-  if (entries.empty() && !rewrite) return {};
-  AFDG_ASSIGN(auto file, fs.open(path, store::OpenMode::kCreate));
-  if (rewrite) AFDG_TRY(file->truncate(0));
-  if (entries.empty()) return {};
-  return file->write_at(at, entries);
-}
-
 }  // namespace
 
 std::string segment_stem(Offset base) {
@@ -66,7 +56,7 @@ BatchScanner Segment::scan(std::uint64_t from, BatchScanner::Depth depth) const 
 Status Segment::create() {
   AFDG_ASSIGN(file_, fs_->open(log_path_, store::OpenMode::kCreateNew));
   rewrite_indexes_ = true;
-  return flush_indexes(false);
+  return flush_indexes(false, nullptr);
 }
 
 void Segment::close() {
@@ -201,7 +191,7 @@ Status Segment::load(std::vector<std::string>* warnings) {
   if (!problem.empty()) {
     AFDG_TRY(rebuild_indexes());
     if (warnings) warnings->push_back(problem + ": the indexes were rebuilt from " + log_path_);
-    Status written = flush_indexes(true);
+    Status written = flush_indexes(true, nullptr);
     if (!written.ok() && written.code() != Code::kDiskFull) return written;
   }
   if (bytes_before != 0 && end_ != end_before)
@@ -269,8 +259,9 @@ Result<std::uint64_t> Segment::cut_tail() {
 
 Status Segment::append(std::string_view batches) {
   if (Status written = file_->write_at(bytes_, batches); !written.ok()) {
-    // Part of it may be there; whole batches of it must not come back at the next recovery.
+    // Part of it may be there; whole batches of it must not come back after a crash.
     AFDG_TRY(file_->truncate(bytes_));
+    AFDG_TRY(file_->sync());
     return written;
   }
   while (!batches.empty()) {
@@ -297,18 +288,30 @@ Status Segment::truncate_to(Offset to) {
   return walk_tail();
 }
 
-Status Segment::flush_indexes(bool last) {
+Status Segment::flush_indexes(bool last, std::vector<std::shared_ptr<store::File>>* to_sync) {
   if (last && max_timestamp_ >= 0)
     time_index_.add({max_timestamp_, static_cast<std::int32_t>(max_timestamp_offset_ - base_)});
-  const std::size_t from = rewrite_indexes_ ? 0 : index_flushed_;
-  const std::size_t time_from = rewrite_indexes_ ? 0 : time_index_flushed_;
-  AFDG_TRY(
-      flush_index(*fs_, index_path_, index_.encode(from), from * OffsetIndex::kEntryBytes, rewrite_indexes_));
-  AFDG_TRY(flush_index(*fs_, time_index_path_, time_index_.encode(time_from),
-                       time_from * TimeIndex::kEntryBytes, rewrite_indexes_));
-  index_flushed_ = index_.entries().size();
-  time_index_flushed_ = time_index_.entries().size();
+  const bool anew = rewrite_indexes_;
+  if (anew) index_flushed_ = time_index_flushed_ = 0;
+  const std::string offsets = index_.encode(index_flushed_);
+  const std::string times = time_index_.encode(time_index_flushed_);
+  if (!anew && !last && offsets.empty() && times.empty()) return {};
+  AFDG_ASSIGN(std::shared_ptr<store::File> index, fs_->open(index_path_, store::OpenMode::kCreate));
+  AFDG_ASSIGN(std::shared_ptr<store::File> time_index, fs_->open(time_index_path_, store::OpenMode::kCreate));
+  // Old entries go before anything can fail: a short index is found and made whole, an old one could deceive.
+  if (anew) {
+    AFDG_TRY(index->truncate(0));
+    AFDG_TRY(time_index->truncate(0));
+  }
   rewrite_indexes_ = false;
+  if (to_sync && (anew || last)) {
+    to_sync->push_back(index);
+    to_sync->push_back(time_index);
+  }
+  if (!offsets.empty()) AFDG_TRY(index->write_at(index_flushed_ * OffsetIndex::kEntryBytes, offsets));
+  index_flushed_ = index_.entries().size();
+  if (!times.empty()) AFDG_TRY(time_index->write_at(time_index_flushed_ * TimeIndex::kEntryBytes, times));
+  time_index_flushed_ = time_index_.entries().size();
   return {};
 }
 

@@ -82,13 +82,16 @@ class Segment {
   void close();
   [[nodiscard]] bool is_open() const noexcept { return file_ != nullptr; }
 
-  /// Writes whole batches at the end; when that fails the file is as before.
+  /// Writes whole batches at the end; when that fails the file is as before, durably.
   Status append(std::string_view batches);
   /// Removes each batch that is not wholly below `to`; end() is then the end of the last one kept. Index
   /// files follow at flush.
   Status truncate_to(Offset to);
-  /// Writes new index entries to their files; `last` also adds the final time entry. Not synced.
-  Status flush_indexes(bool last);
+  /// Writes new index entries to their files; `last` adds the final time entry. Entries that are only added
+  /// need no sync: a hole is found. Files that were rewritten or are final are put into `to_sync`.
+  Status flush_indexes(bool last, std::vector<std::shared_ptr<store::File>>* to_sync);
+  /// The index files hold entries that a truncation made wrong.
+  [[nodiscard]] bool indexes_outdated() const noexcept { return rewrite_indexes_; }
   /// Removes the three files.
   Status remove();
 
