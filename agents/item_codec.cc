@@ -25,59 +25,68 @@ void remove_item_time(google::protobuf::Message& message) {
 }
 
 namespace {
-template <typename T>
-struct Wrapper;
-// Int64Value and so on name what JSON shows; a string may hold any bytes, so it is parsed as BytesValue,
-// which has the same form.
-template <>
-struct Wrapper<std::string> {
-  using Stored = google::protobuf::BytesValue;
-  using Shown = google::protobuf::StringValue;
-};
-template <>
-struct Wrapper<std::int64_t> {
-  using Stored = google::protobuf::Int64Value;
-  using Shown = Stored;
-};
-template <>
-struct Wrapper<double> {
-  using Stored = google::protobuf::DoubleValue;
-  using Shown = Stored;
-};
-template <>
-struct Wrapper<bool> {
-  using Stored = google::protobuf::BoolValue;
-  using Shown = Stored;
-};
-}  // namespace
-
-template <Simple T>
-void ItemCodec<T>::encode(const T& value, std::string& out) {
-  typename Wrapper<T>::Stored message;
+template <typename Wrapper, typename T>
+void append_wrapped(const T& value, std::string& out) {
+  Wrapper message;
   message.set_value(value);
   append_serialised(message, out);
 }
+template <typename Wrapper>
+bool parse_wrapped(std::string_view bytes, Wrapper& message) {
+  return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+}
+}  // namespace
 
-template <Simple T>
-bool ItemCodec<T>::decode(std::string_view bytes, T& value) {
-  typename Wrapper<T>::Stored message;
-  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return false;
-  if constexpr (std::is_same_v<T, std::string>) {
-    value = std::move(*message.mutable_value());
-  } else {
-    value = message.value();
-  }
+// A string may hold any bytes, so it is written and read as BytesValue, whose bytes are those of the
+// StringValue that JSON shows.
+void append_simple(const std::string& value, std::string& out) {
+  append_wrapped<google::protobuf::BytesValue>(value, out);
+}
+bool parse_simple(std::string_view bytes, std::string& value) {
+  google::protobuf::BytesValue message;
+  if (!parse_wrapped(bytes, message)) return false;
+  value = std::move(*message.mutable_value());
   return true;
 }
-
-template <Simple T>
-const google::protobuf::Descriptor* ItemCodec<T>::descriptor() {
-  return Wrapper<T>::Shown::descriptor();
+const google::protobuf::Descriptor* simple_descriptor(const std::string* /*type*/) {
+  return google::protobuf::StringValue::descriptor();
 }
 
-template struct ItemCodec<std::string>;
-template struct ItemCodec<std::int64_t>;
-template struct ItemCodec<double>;
-template struct ItemCodec<bool>;
+void append_simple(std::int64_t value, std::string& out) {
+  append_wrapped<google::protobuf::Int64Value>(value, out);
+}
+bool parse_simple(std::string_view bytes, std::int64_t& value) {
+  google::protobuf::Int64Value message;
+  if (!parse_wrapped(bytes, message)) return false;
+  value = message.value();
+  return true;
+}
+const google::protobuf::Descriptor* simple_descriptor(const std::int64_t* /*type*/) {
+  return google::protobuf::Int64Value::descriptor();
+}
+
+void append_simple(double value, std::string& out) {
+  append_wrapped<google::protobuf::DoubleValue>(value, out);
+}
+bool parse_simple(std::string_view bytes, double& value) {
+  google::protobuf::DoubleValue message;
+  if (!parse_wrapped(bytes, message)) return false;
+  value = message.value();
+  return true;
+}
+const google::protobuf::Descriptor* simple_descriptor(const double* /*type*/) {
+  return google::protobuf::DoubleValue::descriptor();
+}
+
+void append_simple(bool value, std::string& out) { append_wrapped<google::protobuf::BoolValue>(value, out); }
+bool parse_simple(std::string_view bytes, bool& value) {
+  google::protobuf::BoolValue message;
+  if (!parse_wrapped(bytes, message)) return false;
+  value = message.value();
+  return true;
+}
+const google::protobuf::Descriptor* simple_descriptor(const bool* /*type*/) {
+  return google::protobuf::BoolValue::descriptor();
+}
 
 }  // namespace afdg::agents

@@ -43,19 +43,30 @@ struct ItemCodec<T> {
   static std::size_t memory_bytes(const T& value) { return value.SpaceUsedLong() - sizeof(T); }
 };
 
+void append_simple(const std::string& value, std::string& out);
+bool parse_simple(std::string_view bytes, std::string& value);
+const google::protobuf::Descriptor* simple_descriptor(const std::string*);
+void append_simple(std::int64_t value, std::string& out);
+bool parse_simple(std::string_view bytes, std::int64_t& value);
+const google::protobuf::Descriptor* simple_descriptor(const std::int64_t*);
+void append_simple(double value, std::string& out);
+bool parse_simple(std::string_view bytes, double& value);
+const google::protobuf::Descriptor* simple_descriptor(const double*);
+void append_simple(bool value, std::string& out);
+bool parse_simple(std::string_view bytes, bool& value);
+const google::protobuf::Descriptor* simple_descriptor(const bool*);
+
 template <Simple T>
 struct ItemCodec<T> {
-  static void encode(const T& value, std::string& out);
-  static bool decode(std::string_view bytes, T& value);
-  static const google::protobuf::Descriptor* descriptor();
+  static void encode(const T& value, std::string& out) { append_simple(value, out); }
+  static bool decode(std::string_view bytes, T& value) { return parse_simple(bytes, value); }
+  static const google::protobuf::Descriptor* descriptor() {
+    return simple_descriptor(static_cast<const T*>(nullptr));
+  }
   static std::size_t memory_bytes(const T& value) {
     if constexpr (std::is_same_v<T, std::string>) return value.capacity();
     return 0;
   }
 };
-extern template struct ItemCodec<std::string>;
-extern template struct ItemCodec<std::int64_t>;
-extern template struct ItemCodec<double>;
-extern template struct ItemCodec<bool>;
 
 }  // namespace afdg::agents
