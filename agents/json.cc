@@ -1,6 +1,8 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/dynamic_message.h>
 #include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/type_resolver.h>
+#include <google/protobuf/util/type_resolver_util.h>
 
 #include <algorithm>
 #include <memory>
@@ -38,11 +40,25 @@ class AnyMessage {
   std::unique_ptr<pb::Message> message_;
 };
 
-util::JsonPrintOptions print_options() {
+constexpr char kTypeHost[] = "type.googleapis.com";
+
+/// The message's JSON, with the fields of objects in the order of their names: the same message always prints
+/// the same.
+auto print(const pb::Message& message, std::string& json) {
   util::JsonPrintOptions options;
   options.always_print_primitive_fields = true;
   options.preserve_proto_field_names = true;
-  return options;
+  const pb::DescriptorPool* pool = message.GetDescriptor()->file()->pool();
+  static util::TypeResolver* const kGenerated =
+      util::NewTypeResolverForDescriptorPool(kTypeHost, pb::DescriptorPool::generated_pool());
+  std::unique_ptr<util::TypeResolver> other;
+  if (pool != pb::DescriptorPool::generated_pool())
+    other.reset(util::NewTypeResolverForDescriptorPool(kTypeHost, pool));
+  std::string sorted;
+  append_serialised(message, sorted);
+  return util::BinaryToJsonString(other ? other.get() : kGenerated,
+                                  std::string(kTypeHost) + "/" + message.GetDescriptor()->full_name(), sorted,
+                                  &json, options);
 }
 
 std::string field_names(const pb::Descriptor& type) {
@@ -155,7 +171,7 @@ Result<std::string> bytes_to_json(const pb::Descriptor& message, std::string_vie
                                         " in Protocol Buffers' format");
   }
   std::string json;
-  const auto printed = util::MessageToJsonString(*any, &json, print_options());
+  const auto printed = print(*any, json);
   if (!printed.ok()) {
     return fail(Code::kUndecodable, message.name() + ": has no JSON form: " + std::string(printed.message()));
   }
@@ -166,7 +182,7 @@ std::string example_json(const pb::Descriptor& message) {
   const AnyMessage any(message);
   fill(*any, 0);
   std::string json;
-  const auto printed = util::MessageToJsonString(*any, &json, print_options());
+  const auto printed = print(*any, json);
   return printed.ok() ? json : "{}";
 }
 

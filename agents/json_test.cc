@@ -42,6 +42,14 @@ TEST(Json, ShowsDefaultsUnderTheNamesOfTheProtoFile) {
                   .ok());  // both names are read
 }
 
+TEST(Json, ObjectsPrintInTheOrderOfTheirNames) {
+  for (int i = 0; i < 20; ++i) {
+    const auto bytes = json_to_bytes(*Value::descriptor(), R"({"z":1,"m":{"b":2,"a":3},"a":4})");
+    EXPECT_EQ(bytes_to_json(*Value::descriptor(), bytes.value()).value(),
+              R"({"a":4,"m":{"a":3,"b":2},"z":1})");
+  }
+}
+
 TEST(Json, ErrorsNameTheMessageTheFieldAndTheValue) {
   EXPECT_EQ(increment_error(R"({"key":"a","bye":1})"),
             "Increment: there is no field 'bye'; the fields are: key, by");
