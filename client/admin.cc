@@ -1,0 +1,116 @@
+#include "client/admin.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "afdg/v1/admin.grpc.pb.h"
+#include "client/internal/session.h"
+
+namespace afdg::client {
+namespace {
+
+template <typename Request, typename Answer>
+using Method = grpc::Status (v1::Admin::Stub::*)(grpc::ClientContext*, const Request&, Answer*);
+
+template <typename Request, typename Answer>
+Result<Answer> unary(internal::Session& session, std::chrono::milliseconds timeout, Method<Request, Answer> method,
+                     const Request& request) {
+  const auto stub = v1::Admin::NewStub(session.network().seed());
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + timeout);
+  Answer answer;
+  const grpc::Status status = ((*stub).*method)(&context, request, &answer);
+  AFDG_TRY(internal::status_of(status, context, session.server()));
+  return answer;
+}
+
+v1::NamedCall named(const std::string& name) {
+  v1::NamedCall call;
+  call.set_name(name);
+  return call;
+}
+
+using Stub = v1::Admin::Stub;
+
+}  // namespace
+
+Result<v1::ServerState> Admin::server() const { return unary(*session_, timeout_, &Stub::Server, v1::Empty()); }
+Result<v1::GridInfo> Admin::create_grid(const v1::CreateGridCall& call) const {
+  return unary(*session_, timeout_, &Stub::CreateGrid, call);
+}
+Status Admin::delete_grid(const std::string& name) const {
+  return unary(*session_, timeout_, &Stub::DeleteGrid, named(name)).status();
+}
+Result<v1::GridList> Admin::grids() const { return unary(*session_, timeout_, &Stub::ListGrids, v1::Empty()); }
+Result<v1::GridDescription> Admin::describe_grid(const std::string& name) const {
+  return unary(*session_, timeout_, &Stub::DescribeGrid, named(name));
+}
+Result<v1::RegionList> Admin::regions(const std::string& grid) const {
+  v1::RegionsCall call;
+  call.set_grid(grid);
+  return unary(*session_, timeout_, &Stub::Regions, call);
+}
+Result<v1::TopicInfo> Admin::create_topic(const v1::CreateTopicCall& call) const {
+  return unary(*session_, timeout_, &Stub::CreateTopic, call);
+}
+Status Admin::delete_topic(const std::string& name) const {
+  return unary(*session_, timeout_, &Stub::DeleteTopic, named(name)).status();
+}
+Result<v1::TopicList> Admin::topics(const v1::TopicsCall& call) const {
+  return unary(*session_, timeout_, &Stub::Topics, call);
+}
+Result<v1::NodeList> Admin::nodes() const { return unary(*session_, timeout_, &Stub::Nodes, v1::Empty()); }
+Result<v1::Route> Admin::route(const v1::RouteCall& call) const {
+  return unary(*session_, timeout_, &Stub::FindRoute, call);
+}
+Result<v1::AgentKeys> Admin::list_agents(const v1::ListAgentsCall& call) const {
+  return unary(*session_, timeout_, &Stub::ListAgents, call);
+}
+Result<v1::AgentState> Admin::show_agent(const v1::ShowAgentCall& call) const {
+  return unary(*session_, timeout_, &Stub::ShowAgent, call);
+}
+
+Status Admin::consume(const v1::ConsumeCall& call, const std::function<bool(const v1::ConsumedRecords&)>& each,
+                      const std::function<bool()>& stop) const {
+  const auto stub = v1::Admin::NewStub(session_->network().seed());
+  grpc::ClientContext context;
+  std::mutex mutex;
+  std::condition_variable ended_wake;
+  bool ended = false;
+  bool stopped = false;
+  std::thread watcher;
+  if (stop) {
+    watcher = std::thread([&] {
+      std::unique_lock lock(mutex);
+      while (!ended_wake.wait_for(lock, std::chrono::milliseconds(100), [&] { return ended; })) {
+        if (!stop()) continue;
+        stopped = true;
+        context.TryCancel();
+        return;
+      }
+    });
+  }
+  auto reader = stub->Consume(&context, call);
+  v1::ConsumedRecords records;
+  bool enough = false;
+  while (reader->Read(&records)) {
+    if (each(records)) continue;
+    enough = true;
+    context.TryCancel();
+    break;
+  }
+  const grpc::Status status = reader->Finish();
+  {
+    const std::lock_guard lock(mutex);
+    ended = true;
+    ended_wake.notify_all();
+  }
+  if (watcher.joinable()) watcher.join();
+  if (enough || stopped) return {};
+  return internal::status_of(status, context, session_->server());
+}
+
+}  // namespace afdg::client
