@@ -34,6 +34,14 @@ class ConstList {
     if (const auto bytes = lists_->read(key_, index)) decode(*bytes, index, item);
     return item;
   }
+  /// As at(), into an object that the caller reuses.
+  void read(std::uint64_t index, T& item) const {
+    if (const auto bytes = lists_->read(key_, index)) {
+      decode(*bytes, index, item);
+    } else {
+      item = T{};
+    }
+  }
   [[nodiscard]] T operator[](std::uint64_t index) const { return at(index); }
   [[nodiscard]] T front() const { return at(0); }
   [[nodiscard]] T back() const {

@@ -167,17 +167,25 @@ class EntityAgent final : public Agent<EntityStore> {
 
   Result<IncrementAnswer> on(const Increment& m, Turn& /*turn*/) {
     AFDG_TRY(check_key(m.key()));
-    AFDG_ASSIGN(std::optional<Stored> present, single(m.key(), "Increment"));
-    if (!present) present.emplace().set_integer(0);
-    AFDG_ASSIGN(const std::int64_t before, whole_number(m.key(), *present));
+    List<Stored> list = items_[m.key()];
+    const std::uint64_t items = list.size();
+    if (items > 1) return not_single(m.key(), items, "Increment");
+    thread_local Stored stored;  // the message that a grid handles most: no object is made
+    stored.set_integer(0);
+    if (items == 1) list.read(0, stored);
+    AFDG_ASSIGN(const std::int64_t before, whole_number(m.key(), stored));
     const std::int64_t by = m.has_by() ? m.by() : 1;
     std::int64_t after = 0;
     if (__builtin_add_overflow(before, by, &after)) {
       return refuse(m.key(), "holds " + std::to_string(before) + "; adding " + std::to_string(by) +
                                  " leaves the 64-bit integers: Put another number first");
     }
-    present->set_integer(after);
-    store(m.key(), *present);
+    stored.set_integer(after);
+    if (items == 1) {
+      list.set(0, stored);
+    } else {
+      list.append(stored);
+    }
     IncrementAnswer answer;
     answer.set_value(after);
     return answer;
@@ -259,6 +267,9 @@ class EntityAgent final : public Agent<EntityStore> {
     const std::uint64_t items = list.size();
     if (items == 0) return std::optional<Stored>();
     if (items == 1) return std::optional<Stored>(list.at(0));
+    return not_single(key, items, message);
+  }
+  static Error not_single(const std::string& key, std::uint64_t items, const char* message) {
     return refuse(key, "holds a list of " + std::to_string(items) + " values, and " + message +
                            " needs a single one: read it with Range, or Remove it first");
   }

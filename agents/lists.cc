@@ -23,8 +23,11 @@ std::string Lists::described(std::string_view key) const {
 Lists::Kept* Lists::find(std::string_view key) const {
   if (bytes_ > kCacheBytesMax) {
     lists_.clear();
+    last_ = nullptr;
     bytes_ = 0;
   }
+  if (last_ != nullptr && last_->first == key) [[likely]]
+    return &last_->second;
   if (const auto at = lists_.find(key); at != lists_.end()) [[likely]]
     return &at->second;
   if (key.size() > kKeyBytesMax) {
@@ -39,9 +42,9 @@ Lists::Kept* Lists::find(std::string_view key) const {
     return nullptr;
   }
   bytes_ += kListBytes + key.size();
-  Kept& list = lists_[std::string(key)];
-  list.bounds = *bounds;
-  return &list;
+  last_ = &*lists_.try_emplace(std::string(key)).first;
+  last_->second.bounds = *bounds;
+  return &last_->second;
 }
 
 Lists::Kept* Lists::find_to_write(std::string_view key) {

@@ -103,7 +103,9 @@ class Lists : public Slot {
   std::optional<Timestamp> time_at(Kept& list, std::string_view key, std::int64_t sequence) const;
 
   EntityLimits limits_;
-  mutable std::unordered_map<std::string, Kept, Hash, std::equal_to<>> lists_;
+  using Map = std::unordered_map<std::string, Kept, Hash, std::equal_to<>>;
+  mutable Map lists_;
+  mutable Map::value_type* last_ = nullptr;  // handlers use one key several times in a row
   mutable std::size_t bytes_ = 0;
 };
 
