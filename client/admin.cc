@@ -16,8 +16,8 @@ template <typename Request, typename Answer>
 using Method = grpc::Status (v1::Admin::Stub::*)(grpc::ClientContext*, const Request&, Answer*);
 
 template <typename Request, typename Answer>
-Result<Answer> unary(internal::Session& session, std::chrono::milliseconds timeout, Method<Request, Answer> method,
-                     const Request& request) {
+Result<Answer> unary(internal::Session& session, std::chrono::milliseconds timeout,
+                     Method<Request, Answer> method, const Request& request) {
   const auto stub = v1::Admin::NewStub(session.network().seed());
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + timeout);
@@ -37,14 +37,18 @@ using Stub = v1::Admin::Stub;
 
 }  // namespace
 
-Result<v1::ServerState> Admin::server() const { return unary(*session_, timeout_, &Stub::Server, v1::Empty()); }
+Result<v1::ServerState> Admin::server() const {
+  return unary(*session_, timeout_, &Stub::Server, v1::Empty());
+}
 Result<v1::GridInfo> Admin::create_grid(const v1::CreateGridCall& call) const {
   return unary(*session_, timeout_, &Stub::CreateGrid, call);
 }
 Status Admin::delete_grid(const std::string& name) const {
   return unary(*session_, timeout_, &Stub::DeleteGrid, named(name)).status();
 }
-Result<v1::GridList> Admin::grids() const { return unary(*session_, timeout_, &Stub::ListGrids, v1::Empty()); }
+Result<v1::GridList> Admin::grids() const {
+  return unary(*session_, timeout_, &Stub::ListGrids, v1::Empty());
+}
 Result<v1::GridDescription> Admin::describe_grid(const std::string& name) const {
   return unary(*session_, timeout_, &Stub::DescribeGrid, named(name));
 }
@@ -73,7 +77,8 @@ Result<v1::AgentState> Admin::show_agent(const v1::ShowAgentCall& call) const {
   return unary(*session_, timeout_, &Stub::ShowAgent, call);
 }
 
-Status Admin::consume(const v1::ConsumeCall& call, const std::function<bool(const v1::ConsumedRecords&)>& each,
+Status Admin::consume(const v1::ConsumeCall& call,
+                      const std::function<bool(const v1::ConsumedRecords&)>& each,
                       const std::function<bool()>& stop) const {
   const auto stub = v1::Admin::NewStub(session_->network().seed());
   grpc::ClientContext context;

@@ -55,8 +55,8 @@ class Admin {
   Result<v1::Route> route(const v1::RouteCall& call) const;
   Result<v1::AgentKeys> list_agents(const v1::ListAgentsCall& call) const;
   Result<v1::AgentState> show_agent(const v1::ShowAgentCall& call) const;
-  /// Records as they come, until the end that the call asks for, or until `each` answers false. Not bounded by
-  /// timeout(). `stop` is asked about every 100 ms on another thread; true ends it too.
+  /// Records as they come, until the end that the call asks for, or until `each` answers false. Not bounded
+  /// by timeout(). `stop` is asked about every 100 ms on another thread; true ends it too.
   Status consume(const v1::ConsumeCall& call, const std::function<bool(const v1::ConsumedRecords&)>& each,
                  const std::function<bool()>& stop = {}) const;
 

@@ -9,7 +9,8 @@
 namespace afdg::client {
 namespace internal {
 
-Session::Session(std::string server, const ClientOptions& options, std::uint64_t id) : server_(std::move(server)) {
+Session::Session(std::string server, const ClientOptions& options, std::uint64_t id)
+    : server_(std::move(server)) {
   auto network = std::make_unique<GrpcNetwork>(server_);
   network_ = network.get();
   core_ = std::make_unique<Core>(Core::Setup{options, server_, id}, std::move(network));
@@ -24,7 +25,8 @@ Status check_address(const std::string& address) {
   unsigned port = 0;
   const char* end = address.data() + address.size();
   const bool good = colon != std::string::npos && colon > 0 &&
-                    std::from_chars(address.data() + colon + 1, end, port).ptr == end && port > 0 && port < 65536;
+                    std::from_chars(address.data() + colon + 1, end, port).ptr == end && port > 0 &&
+                    port < 65536;
   if (good) return {};
   return fail(Code::kInvalidArgument,
               "server address '" + address + "' is not HOST:PORT: give one such as 127.0.0.1:7400");
@@ -37,8 +39,9 @@ Status check_options(const ClientOptions& options) {
                                             std::to_string(kCallsMax));
   }
   if (options.deadline.count() <= 0) {
-    return fail(Code::kInvalidArgument, "the default deadline is " + std::to_string(options.deadline.count()) +
-                                            " ms: give more than 0");
+    return fail(
+        Code::kInvalidArgument,
+        "the default deadline is " + std::to_string(options.deadline.count()) + " ms: give more than 0");
   }
   if (options.window_max == 0) return fail(Code::kInvalidArgument, "window_max is 0: give 1 or more");
   return {};
@@ -53,13 +56,14 @@ Result<Client> Client::connect(const std::string& address, const ClientOptions& 
   SystemRandom random;
   while (id == 0) id = random.next();
   // The last handle may go away in a callback, on a thread that closing has to wait for.
-  std::shared_ptr<internal::Session> session(new internal::Session(address, options, id), [](internal::Session* last) {
-    if (internal::Core::in_callback()) {
-      std::thread([last] { delete last; }).detach();
-    } else {
-      delete last;
-    }
-  });
+  std::shared_ptr<internal::Session> session(new internal::Session(address, options, id),
+                                             [](internal::Session* last) {
+                                               if (internal::Core::in_callback()) {
+                                                 std::thread([last] { delete last; }).detach();
+                                               } else {
+                                                 delete last;
+                                               }
+                                             });
   if (options.connect_timeout.count() > 0 && !session->network().wait_connected(options.connect_timeout)) {
     return fail(Code::kUnavailable, "no server answers at " + address + " within " +
                                         std::to_string(options.connect_timeout.count()) +

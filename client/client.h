@@ -11,16 +11,16 @@
 
 namespace afdg::client {
 
-/// A connection to a server and, through it, to every node of its cluster: at most one stream to each node, shared by
-/// all grids, agents and threads.
+/// A connection to a server and, through it, to every node of its cluster: at most one stream to each node,
+/// shared by all grids, agents and threads.
 ///
 ///     auto client = afdg::Client::connect("127.0.0.1:7400");
 ///     if (!client) return client.error();
 ///     auto phx = client->grid("flights").agent<Airport>("PHX");
 ///     Result<Totals> totals = phx.request(departed, {.deadline = 2s, .request_id = "csv:17"});
 ///
-/// Thread-safety: safe. Ownership: copies share the connection; the last copy (a Grid counts) closes it and ends the
-/// calls that still wait: kCancelled, or kInDoubt when they may have happened.
+/// Thread-safety: safe. Ownership: copies share the connection; the last copy (a Grid counts) closes it and
+/// ends the calls that still wait: kCancelled, or kInDoubt when they may have happened.
 class Client {
  public:
   /// Blocks until the server at "host:port" is connected. Errors: kUnavailable when that takes longer than

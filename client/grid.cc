@@ -18,8 +18,8 @@ using internal::Kind;
 constexpr std::size_t kTargetsMax = 1'000'000;
 constexpr std::uint32_t kPage = 1000;
 
-Core::Call make_call(internal::GridState* grid, const Target& to, const Message& message, const CallOptions& options,
-                     Kind kind) {
+Core::Call make_call(internal::GridState* grid, const Target& to, const Message& message,
+                     const CallOptions& options, Kind kind) {
   return Core::Call{grid,
                     internal::CallBody{.type = to.type,
                                        .key = to.key,
@@ -59,7 +59,8 @@ Result<Reply> Grid::request(const Target& to, const Message& message, const Call
 
 Result<SendReceipt> Grid::send(const Target& to, const Message& message, const CallOptions& options) const {
   if (state_ == nullptr) return too_many_grids();
-  return receipt_of(state_->name, session_->core().call(make_call(state_, to, message, options, Kind::kSend)));
+  return receipt_of(state_->name,
+                    session_->core().call(make_call(state_, to, message, options, Kind::kSend)));
 }
 
 void Grid::request_async(const Target& to, const Message& message, const CallOptions& options,
@@ -79,13 +80,15 @@ void Grid::send_async(const Target& to, const Message& message, const CallOption
 }
 
 Status Grid::fanout(const std::string& type, const std::vector<std::string>& keys, const Message& message,
-                    const FanoutOptions& options, const std::function<void(FanoutOutcome<Reply>)>& each) const {
+                    const FanoutOptions& options,
+                    const std::function<void(FanoutOutcome<Reply>)>& each) const {
   if (state_ == nullptr) return too_many_grids();
-  if (Core::in_callback()) return fail(Code::kFailedPrecondition, "a fan-out blocks: begin it outside of callbacks");
+  if (Core::in_callback())
+    return fail(Code::kFailedPrecondition, "a fan-out blocks: begin it outside of callbacks");
   if (options.in_flight == 0) return fail(Code::kInvalidArgument, "in_flight is 0: give 1 or more");
   if (keys.size() > kTargetsMax) {
-    return fail(Code::kInvalidArgument, "a fan-out to " + std::to_string(keys.size()) + " targets: give at most " +
-                                            std::to_string(kTargetsMax));
+    return fail(Code::kInvalidArgument, "a fan-out to " + std::to_string(keys.size()) +
+                                            " targets: give at most " + std::to_string(kTargetsMax));
   }
   // Outcomes are handed over on this thread: `each` may block, and is never called by two threads.
   struct Shared {
@@ -101,16 +104,16 @@ Status Grid::fanout(const std::string& type, const std::vector<std::string>& key
   while (ended < keys.size()) {
     while (next < keys.size() && next - ended < options.in_flight) {
       to.key = keys[next];
-      session_->core().submit(make_call(state_, to, message, each_options, Kind::kRequest),
-                              [&shared, key = &keys[next]](Ended&& one) {
-                                const Reply& reply = one.reply;
-                                const auto [region, offset, repeated] =
-                                    std::tuple(reply.region, reply.offset, reply.repeated);
-                                FanoutOutcome<Reply> outcome{*key, reply_of(std::move(one)), region, offset, repeated};
-                                const std::lock_guard lock(shared.mutex);
-                                shared.outcomes.push_back(std::move(outcome));
-                                shared.arrived.notify_one();
-                              });
+      session_->core().submit(
+          make_call(state_, to, message, each_options, Kind::kRequest),
+          [&shared, key = &keys[next]](Ended&& one) {
+            const Reply& reply = one.reply;
+            const auto [region, offset, repeated] = std::tuple(reply.region, reply.offset, reply.repeated);
+            FanoutOutcome<Reply> outcome{*key, reply_of(std::move(one)), region, offset, repeated};
+            const std::lock_guard lock(shared.mutex);
+            shared.outcomes.push_back(std::move(outcome));
+            shared.arrived.notify_one();
+          });
       ++next;
     }
     {

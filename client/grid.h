@@ -62,10 +62,10 @@ class AgentRef;
 
 /// A named set of regions and the agents in them.
 /// Thread-safety: safe. Ownership: keeps the client's connection.
-/// Errors of every call: those of the agent and the region; kOverloaded when the client is full; at the deadline
-/// kUnavailable (nobody to send to) or kDeadlineExceeded when nothing was sent, kInDoubt when it may have happened.
-/// Calls that a broken stream or a moved region interrupts are sent again with the same identity, so that they take
-/// effect once.
+/// Errors of every call: those of the agent and the region; kOverloaded when the client is full; at the
+/// deadline kUnavailable (nobody to send to) or kDeadlineExceeded when nothing was sent, kInDoubt when it may
+/// have happened. Calls that a broken stream or a moved region interrupts are sent again with the same
+/// identity, so that they take effect once.
 class Grid {
  public:
   [[nodiscard]] const std::string& name() const;
@@ -80,16 +80,16 @@ class Grid {
   Result<Reply> request(const Target& to, const Message& message, const CallOptions& options = {}) const;
   /// Blocks until the message is durable; nobody waits for its turn.
   Result<SendReceipt> send(const Target& to, const Message& message, const CallOptions& options = {}) const;
-  /// The same, without blocking. `done` is called once: on a thread of the client, or before this returns when the
-  /// call was refused here. It must neither block nor throw; calls that it begins leave together.
+  /// The same, without blocking. `done` is called once: on a thread of the client, or before this returns
+  /// when the call was refused here. It must neither block nor throw; calls that it begins leave together.
   void request_async(const Target& to, const Message& message, const CallOptions& options,
                      std::function<void(Result<Reply>)> done) const;
   void send_async(const Target& to, const Message& message, const CallOptions& options,
                   std::function<void(Result<SendReceipt>)> done) const;
 
-  /// One message to many agents, at most options.in_flight at a time; each target has its own outcome. Blocks until
-  /// all have ended. `each` is called for one at a time, as they arrive. Errors: only of the listing (all()) and the
-  /// arguments; a target's failure is its outcome. Bounds: 1,000,000 targets.
+  /// One message to many agents, at most options.in_flight at a time; each target has its own outcome. Blocks
+  /// until all have ended. `each` is called for one at a time, as they arrive. Errors: only of the listing
+  /// (all()) and the arguments; a target's failure is its outcome. Bounds: 1,000,000 targets.
   Status fanout(const std::string& type, const std::vector<std::string>& keys, const Message& message,
                 const FanoutOptions& options, const std::function<void(FanoutOutcome<Reply>)>& each) const;
   Status fanout(const std::string& type, AllAgents, const Message& message, const FanoutOptions& options,
@@ -100,9 +100,8 @@ class Grid {
   auto fanout(const Keys& keys, const M& message, const FanoutOptions& options = {}) const
       -> Result<std::vector<FanoutOutcome<AnswerOf<P, M>>>> {
     std::vector<FanoutOutcome<AnswerOf<P, M>>> outcomes;
-    Status status = fanout<P>(keys, message, options, [&](FanoutOutcome<AnswerOf<P, M>> one) {
-      outcomes.push_back(std::move(one));
-    });
+    Status status = fanout<P>(keys, message, options,
+                              [&](FanoutOutcome<AnswerOf<P, M>> one) { outcomes.push_back(std::move(one)); });
     if (!status) return status.error();
     return outcomes;
   }
@@ -111,11 +110,11 @@ class Grid {
                 const std::function<void(FanoutOutcome<AnswerOf<P, M>>)>& each) const {
     using Answer = AnswerOf<P, M>;
     static_assert(!std::is_void_v<Answer>, "a fan-out needs a message with an answer: send() the others");
-    return fanout(std::string(P::type), keys, Message{internal::short_name<M>(), message.SerializeAsString()}, options,
-                  [&](FanoutOutcome<Reply> one) {
+    return fanout(std::string(P::type), keys, Message{internal::short_name<M>(), message.SerializeAsString()},
+                  options, [&](FanoutOutcome<Reply> one) {
                     const auto [region, offset, repeated] = std::tuple(one.region, one.offset, one.repeated);
-                    each({std::move(one.key), internal::parse_answer<Answer>(std::move(one.result)), region, offset,
-                          repeated});
+                    each({std::move(one.key), internal::parse_answer<Answer>(std::move(one.result)), region,
+                          offset, repeated});
                   });
   }
 
@@ -176,13 +175,16 @@ class AgentRef {
   [[nodiscard]] std::future<Result<AnswerOf<P, M>>> request_future(const M& message,
                                                                    const CallOptions& options = {}) const {
     auto promise = std::make_shared<std::promise<Result<AnswerOf<P, M>>>>();
-    request(message, options, [promise](Result<AnswerOf<P, M>> answer) { promise->set_value(std::move(answer)); });
+    request(message, options,
+            [promise](Result<AnswerOf<P, M>> answer) { promise->set_value(std::move(answer)); });
     return promise->get_future();
   }
   template <typename M>
-  [[nodiscard]] std::future<Result<SendReceipt>> send_future(const M& message, const CallOptions& options = {}) const {
+  [[nodiscard]] std::future<Result<SendReceipt>> send_future(const M& message,
+                                                             const CallOptions& options = {}) const {
     auto promise = std::make_shared<std::promise<Result<SendReceipt>>>();
-    send(message, options, [promise](Result<SendReceipt> receipt) { promise->set_value(std::move(receipt)); });
+    send(message, options,
+         [promise](Result<SendReceipt> receipt) { promise->set_value(std::move(receipt)); });
     return promise->get_future();
   }
 
@@ -190,14 +192,16 @@ class AgentRef {
   template <typename M>
   static void check_request() {
     static_assert(P::template accepts<M>, "the agent's contract has no such message");
-    static_assert(OperationOf<P, M>::kind == OperationKind::kAsk || OperationOf<P, M>::kind == OperationKind::kRead,
-                  "this message has no answer: use send()");
+    static_assert(
+        OperationOf<P, M>::kind == OperationKind::kAsk || OperationOf<P, M>::kind == OperationKind::kRead,
+        "this message has no answer: use send()");
   }
   template <typename M>
   static void check_send() {
     static_assert(P::template accepts<M>, "the agent's contract has no such message");
-    static_assert(OperationOf<P, M>::kind == OperationKind::kAsk || OperationOf<P, M>::kind == OperationKind::kTell,
-                  "only a message that writes can be sent one-way");
+    static_assert(
+        OperationOf<P, M>::kind == OperationKind::kAsk || OperationOf<P, M>::kind == OperationKind::kTell,
+        "only a message that writes can be sent one-way");
   }
   template <typename M>
   static Message encode(const M& message) {

@@ -17,7 +17,8 @@ enum class WhenFull : std::uint8_t {
 
 /// Each limit refuses with kOverloaded or kInvalidArgument before anything is sent.
 struct ClientOptions {
-  /// How long connect() waits for the server. 0: do not wait; calls wait for the server until their deadlines.
+  /// How long connect() waits for the server. 0: do not wait; calls wait for the server until their
+  /// deadlines.
   std::chrono::milliseconds connect_timeout{3000};
   /// A call's deadline when it names none.
   std::chrono::milliseconds deadline{5000};
@@ -27,7 +28,8 @@ struct ClientOptions {
   std::uint64_t bytes_max = 64ULL << 20;
   /// One message. The server's own limit is 1 MiB by default.
   std::uint32_t payload_bytes_max = 1U << 20;
-  /// Sequences of one region between the oldest unanswered call and the newest: what a region has to remember.
+  /// Sequences of one region between the oldest unanswered call and the newest: what a region has to
+  /// remember.
   std::uint32_t window_max = 65536;
   WhenFull when_full = WhenFull::kFail;
 };
@@ -36,8 +38,9 @@ struct CallOptions {
   /// From now; 0: ClientOptions::deadline. Passed before the call left: kDeadlineExceeded or kUnavailable.
   /// Passed later: kInDoubt.
   std::chrono::milliseconds deadline{0};
-  /// The caller's own id of this request, scoped to the agent: the same id and payload takes effect once and gives
-  /// the same answer, for 24 h by default, from any client. Empty: the client's own session protects its retries.
+  /// The caller's own id of this request, scoped to the agent: the same id and payload takes effect once and
+  /// gives the same answer, for 24 h by default, from any client. Empty: the client's own session protects
+  /// its retries.
   std::string request_id{};
 };
 

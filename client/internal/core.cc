@@ -54,8 +54,9 @@ Core::~Core() {
       if (slot.state == State::kFree || slot.state == State::kEnded) continue;
       const bool maybe = slot.lost || slot.state == State::kSent;
       end(i, maybe ? Code::kInDoubt : Code::kCancelled,
-          maybe ? "the client was closed while " + where(slot) + " was waiting for its answer: it is not known "
-                  "whether it happened; try again with the same request id"
+          maybe ? "the client was closed while " + where(slot) +
+                      " was waiting for its answer: it is not known "
+                      "whether it happened; try again with the same request id"
                 : "the client was closed before the message left: nothing was done",
           {}, finished);
     }
@@ -94,7 +95,8 @@ Core::Slot* Core::find(std::uint64_t id) {
   const auto index = static_cast<std::uint32_t>(id & 0xffffff);
   if (index >= blocks_.size() * kSlotsPerBlock) return nullptr;
   Slot& slot = at(index);
-  const bool live = slot.state != State::kFree && slot.state != State::kEnded && slot.generation == (id >> 24);
+  const bool live =
+      slot.state != State::kFree && slot.state != State::kEnded && slot.generation == (id >> 24);
   return live ? &slot : nullptr;
 }
 
@@ -231,10 +233,11 @@ void Core::submit(const Call& call, Callback done) {
 
 Ended Core::call(const Call& call) {
   if (running_callbacks) {
-    return Ended{Code::kFailedPrecondition,
-                 "a blocking call inside a callback would stop the thread that brings its answer: use the form with a "
-                 "callback",
-                 {}};
+    return Ended{
+        Code::kFailedPrecondition,
+        "a blocking call inside a callback would stop the thread that brings its answer: use the form with a "
+        "callback",
+        {}};
   }
   Slot* slot = nullptr;
   if (Status started = start(call, nullptr, &slot); !started) {
@@ -309,7 +312,8 @@ bool Core::build_frame(LinkState& link, std::string& frame) {
       link.queue.pop_front();
       continue;
     }
-    if (grid != nullptr && (slot->grid != grid || frame.size() + slot->body.size() + 64 > kFrameBytesMax)) break;
+    if (grid != nullptr && (slot->grid != grid || frame.size() + slot->body.size() + 64 > kFrameBytesMax))
+      break;
     if (grid == nullptr) {
       grid = slot->grid;
       frame.reserve(std::min(kFrameBytesMax, link.queue.size() * (slot->body.size() + 64)) + 64);
@@ -378,7 +382,8 @@ void Core::run(std::vector<Finished>& finished) {
 void Core::refuse(std::uint32_t index, Code code, std::string text) {
   Slot& slot = at(index);
   slot.refusal = std::make_unique<Error>(code, std::move(text));
-  const auto delay = std::min<std::chrono::milliseconds>(5ms * (1 << std::min(slot.attempts, 8U)), kRetryDelayMax);
+  const auto delay =
+      std::min<std::chrono::milliseconds>(5ms * (1 << std::min(slot.attempts, 8U)), kRetryDelayMax);
   ++slot.attempts;
   park(index, delay);
 }
@@ -393,7 +398,8 @@ void Core::take_outcome(LinkState& link, const OutcomeView& view, std::vector<Fi
     const Retry retry = code_retry(code);
     if (retry == Retry::kRefreshRoute) want_routes(*slot->grid);
     if (retry == Retry::kInDoubt || (retry == Retry::kRefreshRoute && view.offset > 0)) slot->lost = true;
-    if (retry == Retry::kRefreshRoute || retry == Retry::kInDoubt || (retry == Retry::kSameCall && slot->lost)) {
+    if (retry == Retry::kRefreshRoute || retry == Retry::kInDoubt ||
+        (retry == Retry::kSameCall && slot->lost)) {
       refuse(slot->index, code, std::move(text));
       return;
     }
@@ -417,20 +423,24 @@ void Core::expire(std::uint32_t index, std::vector<Finished>& out) {
     end(index, Code::kInDoubt, std::move(text), {}, out);
   } else if (slot.refusal) {
     const Error refusal = *slot.refusal;
-    end(index, refusal.code() == Code::kNotLeader ? Code::kUnavailable : refusal.code(), refusal.text(), {}, out);
+    end(index, refusal.code() == Code::kNotLeader ? Code::kUnavailable : refusal.code(), refusal.text(), {},
+        out);
   } else if (slot.state == State::kWaiting) {
-    std::string text = "the routes of grid " + quoted(slot.grid->name) + " could not be had from " + setup_.server +
-                       " in time, nothing was sent: check that the server runs";
+    std::string text = "the routes of grid " + quoted(slot.grid->name) + " could not be had from " +
+                       setup_.server + " in time, nothing was sent: check that the server runs";
     if (!slot.grid->trouble.empty()) text += " (" + slot.grid->trouble + ")";
     end(index, Code::kUnavailable, std::move(text), {}, out);
   } else if (slot.link->state != LinkState::State::kUp) {
-    std::string text = "there is no connection to " + slot.link->address + ", nothing was sent: check that the node runs";
+    std::string text =
+        "there is no connection to " + slot.link->address + ", nothing was sent: check that the node runs";
     if (!slot.link->last_break.empty()) text += " (" + slot.link->last_break + ")";
     end(index, Code::kUnavailable, std::move(text), {}, out);
   } else {
     end(index, Code::kDeadlineExceeded,
-        "the deadline passed while " + where(slot) + " waited to be written: nothing was sent; allow more time or "
-        "send less at once", {}, out);
+        "the deadline passed while " + where(slot) +
+            " waited to be written: nothing was sent; allow more time or "
+            "send less at once",
+        {}, out);
   }
 }
 

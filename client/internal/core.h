@@ -55,10 +55,12 @@ struct GridState {
   std::string trouble;                 // why the last lookup failed
 };
 
-/// What becomes of calls: numbers them, gathers them into frames, sends them again after a break, ends each once.
+/// What becomes of calls: numbers them, gathers them into frames, sends them again after a break, ends each
+/// once.
 ///
 ///     submit -> waiting (routes) -> queued (frame) -> sent -> ended
-///                                      ^   parked  <--+  broken stream, refusal: the same (session, sequence) again
+///                                      ^   parked  <--+  broken stream, refusal: the same (session,
+///                                      sequence) again
 ///
 /// Thread-safety: safe; one mutex, never held while a callback, a write or a lookup runs.
 /// Bounds: ClientOptions; each slot is at most once in the deadline heap, twice in rare cases.
@@ -83,8 +85,8 @@ class Core {
 
   /// The state of a grid of that name; lives as long as the core. nullptr after 4,096 names.
   GridState* grid(std::string_view name);
-  /// Ends in exactly one call of `done`: on a link's or the timer's thread, or before this returns when the call
-  /// was refused here. `done` must not block.
+  /// Ends in exactly one call of `done`: on a link's or the timer's thread, or before this returns when the
+  /// call was refused here. `done` must not block.
   void submit(const Call& call, Callback done);
   /// Blocks until the call has ended. Inside a callback it refuses: kFailedPrecondition.
   Ended call(const Call& call);
@@ -101,8 +103,8 @@ class Core {
   struct Slot {
     State state = State::kFree;
     bool blocking = false;
-    bool lost = false;      // left on a stream that broke, or answered kInDoubt: may have happened
-    bool numbered = false;  // region and sequence are set
+    bool lost = false;        // left on a stream that broke, or answered kInDoubt: may have happened
+    bool numbered = false;    // region and sequence are set
     bool identified = false;  // has the caller's own id: takes no sequence
     std::uint32_t generation = 1;
     std::uint32_t key_hash = 0;
@@ -119,7 +121,7 @@ class Core {
     std::uint32_t index = 0;
     std::unique_ptr<Error> refusal;
     Callback done;
-    Ended ended;                   // blocking: filled before `finished`
+    Ended ended;  // blocking: filled before `finished`
     std::atomic<std::uint32_t> finished{0};
   };
   static constexpr std::size_t kSlotsPerBlock = 256;
@@ -139,7 +141,8 @@ class Core {
   void free_slot(std::uint32_t index);
   Status validate(const Call& call) const;
   bool full(const GridState& grid, std::uint32_t key_hash, std::size_t bytes);
-  Status admit(Lock& lock, const GridState& grid, std::uint32_t key_hash, std::size_t bytes, Monotonic deadline);
+  Status admit(Lock& lock, const GridState& grid, std::uint32_t key_hash, std::size_t bytes,
+               Monotonic deadline);
   Status start(const Call& call, Callback* done, Slot** blocking);
   std::string where(const Slot& slot) const;
 

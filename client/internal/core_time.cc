@@ -20,7 +20,8 @@ void Core::schedule(std::uint32_t index, Monotonic when) {
   slot.event_at = when;
   heap_.push_back({when, index});
   std::push_heap(heap_.begin(), heap_.end(), std::greater<>());
-  if (heap_.size() > 4 * blocks_.size() * kSlotsPerBlock) {  // outdated entries of calls with shrinking deadlines
+  if (heap_.size() >
+      4 * blocks_.size() * kSlotsPerBlock) {  // outdated entries of calls with shrinking deadlines
     std::erase_if(heap_, [this](const Event& event) { return at(event.index).event_at != event.when; });
     std::make_heap(heap_.begin(), heap_.end(), std::greater<>());
   }
@@ -46,7 +47,8 @@ Monotonic Core::process_due(Lock& lock, std::vector<Finished>& out, std::vector<
       to_flush.push_back(slot.link);
       schedule(event.index, slot.deadline);
     } else {
-      schedule(event.index, slot.state == State::kParked ? std::min(slot.retry_at, slot.deadline) : slot.deadline);
+      schedule(event.index,
+               slot.state == State::kParked ? std::min(slot.retry_at, slot.deadline) : slot.deadline);
     }
   }
   Monotonic next = heap_.empty() ? now + kIdle : heap_.front().when;
@@ -152,7 +154,8 @@ void Core::apply_routes(GridState& grid, Result<RouteTable> table, std::vector<F
       grid.waiting.clear();
     } else {
       std::erase_if(grid.waiting, [this](std::uint64_t id) { return find(id) == nullptr; });
-      grid.backoff = grid.backoff == 0ms ? 20ms : std::min<std::chrono::milliseconds>(grid.backoff * 2, 1000ms);
+      grid.backoff =
+          grid.backoff == 0ms ? 20ms : std::min<std::chrono::milliseconds>(grid.backoff * 2, 1000ms);
       grid.refresh_after = now + grid.backoff;
       grid.refresh_wanted = slots_ > 0;
     }
@@ -182,7 +185,8 @@ void Core::apply_routes(GridState& grid, Result<RouteTable> table, std::vector<F
     if (slot.state != State::kQueued || slot.grid != &grid) continue;
     const bool moved = slot.grid_version != grid.version || grid.regions[slot.region].link != slot.link;
     if (moved) enqueue(i);  // its entry in the old link's queue is passed over
-    if (std::find(to_flush.begin(), to_flush.end(), slot.link) == to_flush.end()) to_flush.push_back(slot.link);
+    if (std::find(to_flush.begin(), to_flush.end(), slot.link) == to_flush.end())
+      to_flush.push_back(slot.link);
   }
 }
 

@@ -85,10 +85,18 @@ class GrpcLink final : public Link {
       auto* of = static_cast<Tag*>(tag);
       Stream& stream = *of->stream;
       switch (of->step) {
-        case Step::kStart: started(stream, ok); break;
-        case Step::kRead: received(stream, ok); break;
-        case Step::kWrite: written(stream, ok); break;
-        case Step::kFinish: finished(stream); break;
+        case Step::kStart:
+          started(stream, ok);
+          break;
+        case Step::kRead:
+          received(stream, ok);
+          break;
+        case Step::kWrite:
+          written(stream, ok);
+          break;
+        case Step::kFinish:
+          finished(stream);
+          break;
       }
     }
   }
@@ -162,24 +170,42 @@ class GrpcLink final : public Link {
 
 Code nearest_code(grpc::StatusCode code) {
   switch (code) {
-    case grpc::StatusCode::OK: return Code::kOk;
-    case grpc::StatusCode::CANCELLED: return Code::kCancelled;
-    case grpc::StatusCode::INVALID_ARGUMENT: return Code::kInvalidArgument;
-    case grpc::StatusCode::DEADLINE_EXCEEDED: return Code::kInDoubt;
-    case grpc::StatusCode::NOT_FOUND: return Code::kNotFound;
-    case grpc::StatusCode::ALREADY_EXISTS: return Code::kAlreadyExists;
-    case grpc::StatusCode::PERMISSION_DENIED: return Code::kPermissionDenied;
-    case grpc::StatusCode::UNAUTHENTICATED: return Code::kPermissionDenied;
-    case grpc::StatusCode::RESOURCE_EXHAUSTED: return Code::kOverloaded;
-    case grpc::StatusCode::FAILED_PRECONDITION: return Code::kFailedPrecondition;
-    case grpc::StatusCode::ABORTED: return Code::kFenced;
-    case grpc::StatusCode::OUT_OF_RANGE: return Code::kOutOfRange;
-    case grpc::StatusCode::UNIMPLEMENTED: return Code::kUnsupported;
-    case grpc::StatusCode::INTERNAL: return Code::kInternal;
-    case grpc::StatusCode::UNAVAILABLE: return Code::kUnavailable;
-    case grpc::StatusCode::DATA_LOSS: return Code::kCorrupt;
-    case grpc::StatusCode::UNKNOWN: return Code::kInDoubt;
-    case grpc::StatusCode::DO_NOT_USE: break;
+    case grpc::StatusCode::OK:
+      return Code::kOk;
+    case grpc::StatusCode::CANCELLED:
+      return Code::kCancelled;
+    case grpc::StatusCode::INVALID_ARGUMENT:
+      return Code::kInvalidArgument;
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return Code::kInDoubt;
+    case grpc::StatusCode::NOT_FOUND:
+      return Code::kNotFound;
+    case grpc::StatusCode::ALREADY_EXISTS:
+      return Code::kAlreadyExists;
+    case grpc::StatusCode::PERMISSION_DENIED:
+      return Code::kPermissionDenied;
+    case grpc::StatusCode::UNAUTHENTICATED:
+      return Code::kPermissionDenied;
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return Code::kOverloaded;
+    case grpc::StatusCode::FAILED_PRECONDITION:
+      return Code::kFailedPrecondition;
+    case grpc::StatusCode::ABORTED:
+      return Code::kFenced;
+    case grpc::StatusCode::OUT_OF_RANGE:
+      return Code::kOutOfRange;
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return Code::kUnsupported;
+    case grpc::StatusCode::INTERNAL:
+      return Code::kInternal;
+    case grpc::StatusCode::UNAVAILABLE:
+      return Code::kUnavailable;
+    case grpc::StatusCode::DATA_LOSS:
+      return Code::kCorrupt;
+    case grpc::StatusCode::UNKNOWN:
+      return Code::kInDoubt;
+    case grpc::StatusCode::DO_NOT_USE:
+      break;
   }
   return Code::kInternal;
 }
@@ -202,8 +228,9 @@ Status status_of(const grpc::Status& status, const grpc::ClientContext& context,
                           status.error_message() + ")");
   }
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
-    return fail(code, "the server at " + server + " did not answer in time: it is not known whether it happened; allow "
-                                                  "more time");
+    return fail(code, "the server at " + server +
+                          " did not answer in time: it is not known whether it happened; allow "
+                          "more time");
   }
   return fail(code, status.error_message().empty() ? std::string(code_text(code)) : status.error_message());
 }

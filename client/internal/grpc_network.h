@@ -15,8 +15,8 @@ class Status;
 
 namespace afdg::client::internal {
 
-/// Channels to nodes, one a node. A link has one completion queue with one thread, and writes frames as they are.
-/// Thread-safety: safe.
+/// Channels to nodes, one a node. A link has one completion queue with one thread, and writes frames as they
+/// are. Thread-safety: safe.
 class GrpcNetwork final : public Network {
  public:
   explicit GrpcNetwork(std::string server) : server_(std::move(server)) {}
@@ -39,8 +39,8 @@ class GrpcNetwork final : public Network {
   std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;
 };
 
-/// The error that a unary call's status stands for. The trailing metadatum `afdg-code` carries our code's number;
-/// without it (the call never reached a server of ours) the nearest code to gRPC's.
+/// The error that a unary call's status stands for. The trailing metadatum `afdg-code` carries our code's
+/// number; without it (the call never reached a server of ours) the nearest code to gRPC's.
 Status status_of(const grpc::Status& status, const grpc::ClientContext& context, const std::string& server);
 
 }  // namespace afdg::client::internal

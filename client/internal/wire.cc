@@ -28,11 +28,21 @@ std::size_t number_size(std::uint64_t value) { return value == 0 ? 0 : 1 + varin
 
 void skip(ByteReader& reader, std::uint64_t key) {
   switch (key & 7) {
-    case kVarint: reader.varint(); return;
-    case kFixed64: reader.bytes(8); return;
-    case kSized: reader.sized(); return;
-    case kFixed32: reader.bytes(4); return;
-    default: reader.bytes(~std::uint64_t{0}); return;  // groups do not occur: malformed
+    case kVarint:
+      reader.varint();
+      return;
+    case kFixed64:
+      reader.bytes(8);
+      return;
+    case kSized:
+      reader.sized();
+      return;
+    case kFixed32:
+      reader.bytes(4);
+      return;
+    default:
+      reader.bytes(~std::uint64_t{0});
+      return;  // groups do not occur: malformed
   }
 }
 
@@ -45,14 +55,29 @@ bool parse_outcome(std::string_view bytes, OutcomeView& out) {
   while (reader.left() > 0 && !reader.failed()) {
     const std::uint64_t key = reader.varint();
     switch (key) {
-      case field(1, kVarint): out.id = reader.varint(); break;
-      case field(2, kVarint): out.code = static_cast<std::uint32_t>(reader.varint()); break;
-      case field(3, kSized): out.payload = reader.sized(); break;
-      case field(4, kSized): out.text = reader.sized(); break;
-      case field(5, kVarint): out.offset = static_cast<std::int64_t>(reader.varint()); break;
-      case field(6, kVarint): out.region = static_cast<std::uint32_t>(reader.varint()); break;
-      case field(7, kVarint): out.repeated = reader.varint() != 0; break;
-      default: skip(reader, key);
+      case field(1, kVarint):
+        out.id = reader.varint();
+        break;
+      case field(2, kVarint):
+        out.code = static_cast<std::uint32_t>(reader.varint());
+        break;
+      case field(3, kSized):
+        out.payload = reader.sized();
+        break;
+      case field(4, kSized):
+        out.text = reader.sized();
+        break;
+      case field(5, kVarint):
+        out.offset = static_cast<std::int64_t>(reader.varint());
+        break;
+      case field(6, kVarint):
+        out.region = static_cast<std::uint32_t>(reader.varint());
+        break;
+      case field(7, kVarint):
+        out.repeated = reader.varint() != 0;
+        break;
+      default:
+        skip(reader, key);
     }
   }
   return !reader.failed();
@@ -63,12 +88,23 @@ bool parse_route(std::string_view bytes, RouteView& out) {
   while (reader.left() > 0 && !reader.failed()) {
     const std::uint64_t key = reader.varint();
     switch (key) {
-      case field(1, kSized): out.grid = reader.sized(); break;
-      case field(2, kVarint): out.region = static_cast<std::uint32_t>(reader.varint()); break;
-      case field(3, kVarint): out.node = static_cast<std::uint32_t>(reader.varint()); break;
-      case field(4, kSized): out.address = reader.sized(); break;
-      case field(5, kVarint): out.epoch = static_cast<std::int32_t>(reader.varint()); break;
-      default: skip(reader, key);
+      case field(1, kSized):
+        out.grid = reader.sized();
+        break;
+      case field(2, kVarint):
+        out.region = static_cast<std::uint32_t>(reader.varint());
+        break;
+      case field(3, kVarint):
+        out.node = static_cast<std::uint32_t>(reader.varint());
+        break;
+      case field(4, kSized):
+        out.address = reader.sized();
+        break;
+      case field(5, kVarint):
+        out.epoch = static_cast<std::int32_t>(reader.varint());
+        break;
+      default:
+        skip(reader, key);
     }
   }
   return !reader.failed();
@@ -118,7 +154,8 @@ bool parse_outcome_frame(std::string_view bytes, OutcomeFrameView& out) {
       case field(2, kSized):
         if (!parse_route(reader.sized(), out.routes.emplace_back())) return false;
         break;
-      default: skip(reader, key);
+      default:
+        skip(reader, key);
     }
   }
   return !reader.failed();

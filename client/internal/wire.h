@@ -5,8 +5,9 @@
 #include <string_view>
 #include <vector>
 
-// CallFrame, Call and OutcomeFrame of proto/afdg/v1/data.proto by hand: a call's body is encoded once, outside all
-// locks, and what is only known when it leaves (numbers) is appended. Protocol Buffers accepts fields in any order.
+// CallFrame, Call and OutcomeFrame of proto/afdg/v1/data.proto by hand: a call's body is encoded once,
+// outside all locks, and what is only known when it leaves (numbers) is appended. Protocol Buffers accepts
+// fields in any order.
 namespace afdg::client::internal {
 
 enum class Kind : std::uint8_t { kRequest = 0, kSend = 1 };
