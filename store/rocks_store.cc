@@ -1,6 +1,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/sst_file_writer.h>
 #include <rocksdb/table.h>
@@ -8,8 +9,10 @@
 #include <rocksdb/write_buffer_manager.h>
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <new>
+#include <thread>
 
 #include "store/file_system.h"
 #include "store/key_value_store.h"
@@ -21,7 +24,10 @@ namespace {
 /// memtable's cost.
 constexpr std::uint64_t kIngestBytesMin = 4u << 20;
 constexpr int kOpenFilesMax = 256;
+constexpr std::uint64_t kFlushMarginBytes = 256 << 10;  // a table's index and filter, and the manifest
 constexpr int kBackgroundJobs = 2;
+constexpr auto kFlushWaitMax = std::chrono::seconds(30);
+constexpr auto kFlushPoll = std::chrono::milliseconds(1);
 constexpr std::size_t kLogFileBytesMax = 1u << 20;
 
 rocksdb::Slice slice(std::string_view bytes) noexcept { return {bytes.data(), bytes.size()}; }
@@ -96,6 +102,15 @@ rocksdb::BlockBasedTableOptions table_options(const std::shared_ptr<rocksdb::Cac
   return table;
 }
 
+/// RocksDB's own recovery from a full disk polls every few seconds in a thread of its own and answers "busy"
+/// meanwhile. Here the writer's next call recovers: see resume().
+class NoRecoveryByItself final : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+};
+
 rocksdb::Options db_options(const RocksOptions& options, const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::Options db;
   db.create_if_missing = true;
@@ -118,6 +133,8 @@ rocksdb::Options db_options(const RocksOptions& options, const std::shared_ptr<r
   db.compaction_readahead_size = 2u << 20;
   db.max_manifest_file_size = 4u << 20;
   db.avoid_unnecessary_blocking_io = true;
+  db.listeners.push_back(std::make_shared<NoRecoveryByItself>());
+  db.max_bgerror_resume_count = 0;
   db.skip_stats_update_on_db_open = true;
   db.info_log_level = rocksdb::WARN_LEVEL;
   db.keep_log_file_num = 2;
@@ -133,6 +150,7 @@ class RocksStore final : public KeyValueStore {
       : path_(std::move(path)),
         cache_(rocksdb::NewLRUCache(static_cast<std::size_t>(options.cache_bytes), /*num_shard_bits=*/4)),
         options_(db_options(options, cache_)),
+        disk_reserve_bytes_(options.disk_reserve_bytes),
         write_ahead_log_(options.write_ahead_log) {
     write_.disableWAL = !write_ahead_log_;
     write_.sync = write_ahead_log_;
@@ -201,6 +219,7 @@ class RocksStore final : public KeyValueStore {
       std::uint64_t bytes = 0;
       for (const auto& change : changes)
         bytes += change.key.size() + (change.value ? change.value->size() : 0);
+      AFDG_TRY(check_room(bytes + disk_reserve_bytes_));
       AFDG_TRY(resume());
       if (bytes >= kIngestBytesMin && !write_ahead_log_) return ingest(changes);
       rocksdb::WriteBatch batch(static_cast<std::size_t>(bytes) + changes.size() * 12 + 12);
@@ -215,6 +234,7 @@ class RocksStore final : public KeyValueStore {
 
   Status remove_range(std::string_view from, std::string_view to) override {
     return guarded(path_, [&]() -> Status {
+      AFDG_TRY(check_room(kFlushMarginBytes));
       AFDG_TRY(resume());
       std::string end(to);
       if (to.empty()) {
@@ -235,6 +255,8 @@ class RocksStore final : public KeyValueStore {
   Status flush() override {
     return guarded(path_, [&]() -> Status {
       if (write_ahead_log_) return {};
+      if (!unflushed_) return {};
+      AFDG_TRY(check_room(kFlushMarginBytes));
       AFDG_TRY(resume());
       return flush_memtables();
     });
@@ -250,6 +272,18 @@ class RocksStore final : public KeyValueStore {
 
  private:
   [[nodiscard]] std::string incoming_path() const { return path_ + "/incoming.sst"; }
+
+  /// Ok when `bytes` and what is in memory fit on the disk.
+  [[nodiscard]] Status check_room(std::uint64_t bytes) const {
+    AFDG_ASSIGN(const std::uint64_t free, posix_file_system().free_bytes(path_));
+    std::uint64_t memory = 0;
+    if (unflushed_) db_->GetIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &memory);
+    if (free >= bytes + memory) return {};
+    return fail(Code::kDiskFull,
+                "the store in " + path_ + ": " + std::to_string(free) + " bytes are free, " +
+                    std::to_string(bytes + memory) +
+                    " are needed: free space on its file system; the write can then be tried again");
+  }
 
   /// After a full disk RocksDB refuses everything until it is told to go on.
   Status resume() {
@@ -276,8 +310,30 @@ class RocksStore final : public KeyValueStore {
     options.wait = true;
     options.allow_write_stall = true;
     if (const auto status = db_->Flush(options); !status.ok()) return failed(status);
+    // After a failed recovery from a full disk, a later Flush returns ok at once, its work only begun (7.8.3,
+    // seen on a full tmpfs). There is one writer, so memory must be empty afterwards: ok is believed only
+    // then.
+    const auto deadline = std::chrono::steady_clock::now() + kFlushWaitMax;
+    const std::uint64_t errors = property(rocksdb::DB::Properties::kBackgroundErrors);
+    while (property(rocksdb::DB::Properties::kNumEntriesActiveMemTable) != 0 ||
+           property(rocksdb::DB::Properties::kNumImmutableMemTable) != 0) {
+      if (property(rocksdb::DB::Properties::kBackgroundErrors) != errors ||
+          std::chrono::steady_clock::now() > deadline) {
+        stopped_ = true;
+        return fail(Code::kDiskFull,
+                    "the store in " + path_ +
+                        ": a flush left writes in memory: free space, then it can be tried again");
+      }
+      std::this_thread::sleep_for(kFlushPoll);
+    }
     unflushed_ = false;
     return {};
+  }
+
+  /// The value of an integer property; an unknown one is a number that no caller takes for done.
+  [[nodiscard]] std::uint64_t property(const std::string& name) const {
+    std::uint64_t value = 0;
+    return db_->GetIntProperty(name, &value) ? value : UINT64_MAX;
   }
 
   /// All changes as one sorted file, taken in by one edit of the manifest: whole or not at all, and durable
@@ -312,6 +368,7 @@ class RocksStore final : public KeyValueStore {
   std::string path_;
   std::shared_ptr<rocksdb::Cache> cache_;
   rocksdb::Options options_;
+  std::uint64_t disk_reserve_bytes_;
   bool write_ahead_log_;
   rocksdb::WriteOptions write_;
   std::unique_ptr<rocksdb::DB> db_;

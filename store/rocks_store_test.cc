@@ -1,12 +1,15 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -109,12 +112,67 @@ TEST(RocksStoreChild, RunsWhatAnotherTestAskedFor) {
   ::_exit(10);  // without closing the store
 }
 
-/// Starts it with its standard input and output joined to the pipes (-1: its own).
-pid_t start(const ChildTask& task, int in = -1, int out = -1) {
-  std::ostringstream text;
-  text << task.directory << ' ' << task.write_ahead_log << ' ' << task.write_buffer_bytes << ' ' << task.seed
-       << ' ' << task.done << ' ' << task.last << ' ' << task.flush_at;
-  const std::string variable = std::string(kTaskVariable) + "=" + text.str();
+constexpr const char* kSmallDiskVariable = "AFDG_ROCKS_STORE_SMALL_DISK";
+constexpr int kCannotMount = 20;
+
+/// Fills a disk of 12 MiB, frees some, goes on, and looks whether everything acknowledged is there. Returns
+/// an exit code.
+int fill_a_small_disk(const std::string& directory, std::size_t value_bytes) {
+  const std::string disk = directory + "/disk";
+  const std::string as_killed = directory + "/as_killed";
+  std::filesystem::create_directories(disk);
+  std::filesystem::remove_all(as_killed);
+  if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      ::mount("none", disk.c_str(), "tmpfs", 0, "size=12m") != 0) {
+    return kCannotMount;
+  }
+  RocksOptions options;
+  options.write_buffer_bytes = 1 << 20;
+  options.write_buffers_bytes_max = 2 << 20;
+  options.disk_reserve_bytes = 1 << 20;
+  auto store = open_rocks_store(disk + "/db", options);
+  if (!store.ok()) return 21;
+  const std::string ballast = disk + "/ballast";
+  std::ofstream(ballast) << std::string(8 << 20, 'b');
+  SeededRandom random(1);
+  std::string value(value_bytes, '\0');
+  int applied = 0;
+  for (;; ++applied) {
+    for (auto& c : value) c = static_cast<char>(random.next());  // does not compress
+    const auto status = apply_all(**store, {{"k" + std::to_string(applied), value}});
+    if (status.ok()) continue;
+    if (status.code() != Code::kDiskFull) return 22;
+    break;
+  }
+  if (!(*store)->get("k0").ok()) return 23;  // still reads
+  if (!posix_file_system().remove(ballast).ok()) return 24;
+  if (!apply_all(**store, {{"mark", "x"}}).ok()) return 25;
+  if (!(*store)->flush().ok()) return 26;
+  // The disk as a kill would leave it: nothing that closing the store might add.
+  std::filesystem::copy(disk + "/db", as_killed);
+  const auto copy = open_rocks_store(as_killed, options);
+  if (!copy.ok()) return 27;
+  const auto found = all(**copy);
+  if (!found.contains("mark")) return 28;
+  for (int i = 0; i < applied; ++i) {
+    if (!found.contains("k" + std::to_string(i))) return 29;
+  }
+  return found.size() == static_cast<std::size_t>(applied) + 1 ? 10 : 30;
+}
+
+TEST(RocksStoreChild, FillsASmallDisk) {
+  const char* text = std::getenv(kSmallDiskVariable);
+  if (text == nullptr) GTEST_SKIP() << "the part of another test that runs in another process";
+  std::istringstream in(text);
+  std::string disk;
+  std::size_t value_bytes = 0;
+  in >> disk >> value_bytes;
+  ::_exit(fill_a_small_disk(disk, value_bytes));
+}
+
+/// This program again, with one variable, in another process; its standard input and output joined to the
+/// pipes (-1: none).
+pid_t start_child(const std::string& variable, int in, int out) {
   const pid_t child = ::fork();
   if (child != 0) return child;
   if (in >= 0) ::dup2(in, STDIN_FILENO);
@@ -129,6 +187,14 @@ pid_t start(const ChildTask& task, int in = -1, int out = -1) {
   ::execve("/proc/self/exe", const_cast<char* const*>(arguments.data()),
            const_cast<char* const*>(environment.data()));
   ::_exit(1);
+}
+
+pid_t start(const ChildTask& task, int in = -1, int out = -1) {
+  std::ostringstream text;
+  text << kTaskVariable << '=' << task.directory << ' ' << task.write_ahead_log << ' '
+       << task.write_buffer_bytes << ' ' << task.seed << ' ' << task.done << ' ' << task.last << ' '
+       << task.flush_at;
+  return start_child(text.str(), in, out);
 }
 
 int wait_for(pid_t child) {
@@ -178,6 +244,18 @@ TEST_F(RocksStoreTest, WithItsLogEachApplyIsDurable) {
   task.write_ahead_log = true;
   task.write_buffer_bytes = 4 << 20;
   killed_processes(task);
+}
+
+TEST_F(RocksStoreTest, AFullDiskRefusesAndGoesOnWhenThereIsRoom) {
+  for (const std::size_t value_bytes : {std::size_t{1000}, std::size_t{1500000}}) {
+    for (int round = 0; round < 5; ++round) {
+      const std::string variable =
+          std::string(kSmallDiskVariable) + "=" + path_ + " " + std::to_string(value_bytes);
+      const int code = wait_for(start_child(variable, -1, -1));
+      if (code == kCannotMount) GTEST_SKIP() << "no right to mount a small disk here: run the tests as root";
+      ASSERT_EQ(code, 10) << "values of " << value_bytes << " bytes, round " << round;
+    }
+  }
 }
 
 TEST_F(RocksStoreTest, ASecondHolderIsRefused) {
