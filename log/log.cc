@@ -24,6 +24,7 @@ Log::Impl::Impl(store::FileSystem& fs, Clock& clock, const LogOptions& options)
   const std::uint64_t journal = std::min(options_.journal_bytes, options_.journal_initial_bytes);
   options_.large_append_bytes =
       std::min(options_.large_append_bytes, std::max<std::uint64_t>(journal / 16, 512));
+  gather_bytes_max_ = std::min<std::uint64_t>(kGatherBytesMax, journal / 4);
 }
 
 Log::Impl::~Impl() { close().ignore("the next start replays the journal"); }

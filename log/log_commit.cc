@@ -62,10 +62,10 @@ void Log::Impl::fatal(const Error& error) {
 }
 
 Status Log::Impl::admit(std::uint64_t bytes, bool large) const {
-  if (failed_.load(std::memory_order_relaxed)) return failure();
   if (closed_.load(std::memory_order_relaxed) || stopping_) {
     return fail(Code::kUnavailable, options_.directory + ": the log was closed");
   }
+  if (failed_.load(std::memory_order_relaxed)) return failure();
   const std::uint64_t in_flight = pool_->in_flight();
   if (in_flight > 0 && in_flight + bytes > options_.bytes_in_flight_max) {
     return fail(Code::kOverloaded, options_.directory + ": " + std::to_string(in_flight) +
@@ -113,6 +113,7 @@ Status Log::Impl::submit_and_wait(const PartRef& part) {
   };
   {
     std::unique_lock lock(queue_mutex_);
+    if (closed_ || stopping_) return fail(Code::kUnavailable, options_.directory + ": the log was closed");
     if (failed_) return failure();
     push(part, lock);
   }
@@ -146,7 +147,7 @@ Log::Impl::Commit Log::Impl::commit_once() {
       while (pending_front_ < pending_.size()) {
         PartRef& part = pending_[pending_front_];
         const bool large = part->large();
-        if (!taking_.empty() && (large || bytes + part->record.size() > kGatherBytesMax)) break;
+        if (!taking_.empty() && (large || bytes + part->record.size() > gather_bytes_max_)) break;
         bytes += part->record.size();
         taking_.push_back(std::move(part));
         ++pending_front_;

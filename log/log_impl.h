@@ -18,6 +18,7 @@
 #include "log/journal_record.h"
 #include "log/log.h"
 #include "log/log_list.h"
+#include "log/log_plan.h"
 #include "log/partition.h"
 
 namespace afdg::log {
@@ -31,15 +32,6 @@ struct TailBatch {
   std::string_view bytes;
   Offset base;
   Offset next;
-};
-
-/// What the journal says of one partition at a start, before anything is changed.
-struct Plan {
-  Offset end{0};  ///< where replay goes on: all below is synced in segments and still meant
-  Offset start{0};
-  Offset stored_start{0};  ///< what segments may have been deleted below
-  Epoch epoch{-1};
-  std::uint64_t skip_to = 0;  ///< records up to this one are in segments already
 };
 
 /// One partition and who may touch what of it.
@@ -132,11 +124,10 @@ class Log::Impl {
   Status recover();
   Status start_fresh();
   Status recover_existing();
-  Status open_shards(const std::vector<NewPartition>& list, const std::set<TopicId>& deleted,
-                     const std::map<TopicPartition, Plan>& plans);
+  Status open_shards(const std::vector<NewPartition>& list, const JournalSurvey& survey);
   /// Brings one record of the journal to its segments, unless they have it.
   Status replay(const JournalRecord& record, const std::function<bool(TopicPartition)>& skip);
-  void settle(const std::map<TopicPartition, Plan>& plans);
+  void settle(const JournalSurvey& survey);
   Status remove_deleted(const std::set<TopicId>& deleted);
   // log_commit.cc
   enum class Commit : std::uint8_t { kDone, kNothing, kNoRoom, kDiskFull, kFailed };
@@ -208,6 +199,7 @@ class Log::Impl {
   store::FileSystem& fs_;
   Clock& clock_;
   LogOptions options_;
+  std::uint64_t gather_bytes_max_ = kGatherBytesMax;  ///< a commit must fit even a small journal
   LogRecovery recovery_;
   std::shared_ptr<PartPool> pool_ = std::make_shared<PartPool>();
   std::unique_ptr<Journal> journal_;  ///< under commit_mutex_

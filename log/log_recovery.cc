@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <map>
 #include <set>
 #include <utility>
 
@@ -12,41 +11,6 @@ Error named(const std::string& path, const Error& error) {
   return fail(error.code(),
               path + ": " + error.text() +
                   (error.code() == Code::kCorrupt ? ": restore the directory, or copy it again" : ""));
-}
-
-using Plans = std::map<TopicPartition, Plan>;
-
-/// First reading: how far each partition is without the journal, and which topics are gone.
-Status survey(const JournalRecord& record, std::uint64_t sequence, Plans& plans, std::set<TopicId>& deleted) {
-  switch (record.kind) {
-    case JournalKind::kAppend:
-      for (const AppendEntry& entry : record.entries) {
-        if (!entry.reference) continue;
-        Plan& plan = plans[entry.partition];
-        plan.end = entry.next;
-        plan.skip_to = sequence;
-      }
-      break;
-    case JournalKind::kTruncate: {
-      Plan& plan = plans[record.partition];
-      plan.end = std::min(plan.end, record.offset);
-      break;
-    }
-    case JournalKind::kStart: {
-      Plan& plan = plans[record.partition];
-      plan.start = std::max(plan.start, record.offset);
-      break;
-    }
-    case JournalKind::kEpoch: {
-      Plan& plan = plans[record.partition];
-      plan.epoch = std::max(plan.epoch, record.epoch);
-      break;
-    }
-    case JournalKind::kDeleteTopic:
-      deleted.insert(record.partition.topic);
-      break;
-  }
-  return {};
 }
 
 }  // namespace
@@ -129,11 +93,7 @@ Status Log::Impl::recover_existing() {
   AFDG_ASSIGN(journal_, Journal::open(fs_, path(kJournalFile), point.journal_id, options));
 
   // First reading: nothing is changed before the whole journal is known to be good.
-  Plans plans;
-  for (const auto& p : point.partitions) {
-    plans[p.partition] = Plan{.end = p.end, .start = p.start, .stored_start = p.start, .epoch = p.epoch};
-  }
-  std::set<TopicId> deleted;
+  JournalSurvey survey(point);
   std::uint64_t sequence = 0;
   JournalRecord record;
   const auto each = [&](const auto& use) {
@@ -146,22 +106,23 @@ Status Log::Impl::recover_existing() {
   };
   AFDG_ASSIGN(const JournalEnd end,
               journal_->replay(point.replay_from, point.synced_number,
-                               each([&](const JournalRecord& r, std::uint64_t s) -> Status {
-                                 return survey(r, s, plans, deleted);
+                               each([&](const JournalRecord& r, std::uint64_t) -> Status {
+                                 survey.add(r);
+                                 return {};
                                })));
-  AFDG_TRY(open_shards(*list, deleted, plans));
+  AFDG_TRY(open_shards(*list, survey));
 
   // Second reading: what segments lack.
   sequence = 0;
-  AFDG_ASSIGN(const JournalEnd again,
-              journal_->replay(point.replay_from, point.synced_number,
-                               each([&](const JournalRecord& r, std::uint64_t s) -> Status {
-                                 return replay(
-                                     r, [&plans, s](TopicPartition id) { return s <= plans[id].skip_to; });
-                               })));
-  static_cast<void>(again);
+  AFDG_TRY(journal_
+               ->replay(point.replay_from, point.synced_number,
+                        each([&](const JournalRecord& r, std::uint64_t s) -> Status {
+                          return replay(
+                              r, [&survey, s](TopicPartition id) { return s <= survey.of(id).skip_to; });
+                        }))
+               .status());
   AFDG_TRY(journal_->resume(end));
-  settle(plans);
+  settle(survey);
   recovery_.clean = point.clean && end.frames == 0;
   recovery_.commits_replayed = end.frames;
   recovery_.journal_bytes_cut = end.bytes_cut;
@@ -171,25 +132,23 @@ Status Log::Impl::recover_existing() {
         std::to_string(end.head.at) + ") was not whole and is cut: " + std::to_string(end.bytes_cut) +
         " bytes that nobody was told of");
   }
-  if (!deleted.empty()) AFDG_TRY(remove_deleted(deleted));
+  if (!survey.deleted().empty()) AFDG_TRY(remove_deleted(survey.deleted()));
   if (end.frames == 0 && !point.clean) return {};
   const Status marked = checkpoint(false);
   return marked.code() == Code::kDiskFull ? Status() : marked;
 }
 
-Status Log::Impl::open_shards(const std::vector<NewPartition>& list, const std::set<TopicId>& deleted,
-                              const std::map<TopicPartition, Plan>& plans) {
+Status Log::Impl::open_shards(const std::vector<NewPartition>& list, const JournalSurvey& survey) {
   std::set<TopicId> topics;
   for (const NewPartition& p : list) {
-    if (deleted.contains(p.partition.topic)) continue;
+    if (survey.deleted().contains(p.partition.topic)) continue;
     topics.insert(p.partition.topic);
     auto shard = std::make_shared<Shard>();
     shard->id = p.partition;
     shard->name = partition_directory_name(p.topic_name, p.partition.partition);
     shard->topic_name = p.topic_name;
     shard->options = p.options;
-    Plan plan;
-    if (const auto it = plans.find(p.partition); it != plans.end()) plan = it->second;
+    const Plan& plan = survey.of(p.partition);
     RecoveryReport report;
     auto opened =
         Partition::open(fs_, path(kPartitionsDirectory) + "/" + shard->name, partition_options(p.options),
@@ -257,10 +216,9 @@ Status Log::Impl::replay(const JournalRecord& record, const std::function<bool(T
   return {};
 }
 
-void Log::Impl::settle(const std::map<TopicPartition, Plan>& plans) {
+void Log::Impl::settle(const JournalSurvey& survey) {
   for (auto& [id, shard] : shards_) {
-    Plan plan;
-    if (const auto it = plans.find(id); it != plans.end()) plan = it->second;
+    const Plan& plan = survey.of(id);
     const bool good = shard->fault.ok();
     const Offset end = good ? shard->partition->end() : plan.end;
     shard->next = shard->committed_end = shard->written_end = end;

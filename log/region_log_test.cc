@@ -23,8 +23,9 @@ class EmbeddedHarness {
     start();
   }
   void crash() {
-    fs_.crash(store::Survival::kAnySubset, ++crashes_);
+    fs_.fail_at(fs_.operations() + 1, store::Fault::kCrash);  // no last word
     stop();
+    fs_.crash(store::Survival::kAnySubset, ++crashes_);
     start();
   }
   void settle() {

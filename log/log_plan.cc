@@ -1,0 +1,50 @@
+#include "log/log_plan.h"
+
+#include <algorithm>
+
+namespace afdg::log {
+
+JournalSurvey::JournalSurvey(const RecoveryPoint& point) {
+  for (const auto& p : point.partitions) {
+    plans_[p.partition] = Plan{.end = p.end, .start = p.start, .stored_start = p.start, .epoch = p.epoch};
+  }
+}
+
+void JournalSurvey::add(const JournalRecord& record) {
+  ++sequence_;
+  switch (record.kind) {
+    case JournalKind::kAppend:
+      for (const AppendEntry& entry : record.entries) {
+        if (!entry.reference) continue;
+        Plan& plan = plans_[entry.partition];
+        plan.end = entry.next;
+        plan.skip_to = sequence_;
+      }
+      break;
+    case JournalKind::kTruncate: {
+      Plan& plan = plans_[record.partition];
+      plan.end = std::min(plan.end, record.offset);
+      break;
+    }
+    case JournalKind::kStart: {
+      Plan& plan = plans_[record.partition];
+      plan.start = std::max(plan.start, record.offset);
+      break;
+    }
+    case JournalKind::kEpoch: {
+      Plan& plan = plans_[record.partition];
+      plan.epoch = std::max(plan.epoch, record.epoch);
+      break;
+    }
+    case JournalKind::kDeleteTopic:
+      deleted_.insert(record.partition.topic);
+      break;
+  }
+}
+
+const Plan& JournalSurvey::of(TopicPartition id) const {
+  const auto it = plans_.find(id);
+  return it == plans_.end() ? none_ : it->second;
+}
+
+}  // namespace afdg::log

@@ -1,0 +1,449 @@
+#include "log/log.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "base/codec.h"
+#include "log/batch.h"
+#include "log/log_list.h"
+#include "store/testing/fault_file_system.h"
+
+namespace afdg::log {
+namespace {
+
+using store::FaultFileSystem;
+using store::Survival;
+
+constexpr TopicPartition kPlain{TopicId(7), PartitionIndex(0)};
+constexpr RegionStreams kRegion{
+    {TopicId(1), PartitionIndex(0)}, {TopicId(2), PartitionIndex(0)}, {TopicId(3), PartitionIndex(0)}};
+
+LogOptions small() {
+  LogOptions o;
+  o.directory = "/log";
+  o.journal_bytes = 256u << 10;
+  o.journal_initial_bytes = 256u << 10;
+  o.reserve_bytes = 16u << 10;
+  o.threads = LogThreads::kNone;
+  o.fatal = [](const Error&) {};
+  o.journal_id = 5;
+  return o;
+}
+
+std::string batch(const std::string& value, int count = 1) {
+  BatchBuilder builder;
+  for (int i = 0; i < count; ++i) builder.add(Timestamp(std::chrono::milliseconds(1000)), "key", value);
+  return std::string(builder.seal(Offset(0), Epoch(0)));
+}
+
+struct Opened {
+  FaultFileSystem fs;
+  ManualClock clock;
+  LogOptions options = small();
+  std::unique_ptr<Log> log;
+
+  Status open() {
+    log.reset();
+    AFDG_ASSIGN(log, Log::open(fs, clock, options));
+    return log->create_partition(kPlain, "plain");
+  }
+  Status create_region() {
+    return log->create_partitions({{kRegion.messages, "g.messages", {}},
+                                   {kRegion.changes, "g.changes", {}},
+                                   {kRegion.dead, "g.dead", {}}});
+  }
+  /// Without a last word: as after SIGKILL.
+  void kill() {
+    fs.fail_at(fs.operations() + 1, store::Fault::kCrash);
+    log.reset();
+    fs.restart();
+  }
+  Status append(const std::string& value, int count = 1) {
+    return log->append(kPlain, batch(value, count), Epoch(0), nullptr).status();
+  }
+  std::vector<std::string> values(TopicPartition id = kPlain) {
+    std::vector<std::string> out;
+    const auto about = log->describe(id);
+    EXPECT_TRUE(about.ok());
+    for (Offset at = about->start; at < about->end;) {
+      auto read = log->read_batches(id, at, 1u << 16);
+      EXPECT_TRUE(read.ok()) << read.status().to_string();
+      if (!read.ok()) return out;
+      std::string_view bytes = read->bytes;
+      while (!bytes.empty()) {
+        auto view = BatchView::parse(bytes);
+        EXPECT_TRUE(view.ok());
+        RecordReader reader(*view);
+        RecordView record;
+        while (reader.next(record)) out.emplace_back(*record.value);
+        bytes.remove_prefix(view->size());
+      }
+      at = read->next;
+    }
+    return out;
+  }
+};
+
+TEST(Log, AnOrderlyStopLeavesNothingToReplay) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  EXPECT_TRUE(o.log->recovery().clean);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(o.append(std::to_string(i)).ok());
+  ASSERT_TRUE(o.log->close().ok());
+  EXPECT_EQ(o.append("late").code(), Code::kUnavailable);
+  ASSERT_TRUE(o.open().ok());
+  EXPECT_TRUE(o.log->recovery().clean);
+  EXPECT_EQ(o.log->recovery().commits_replayed, 0u);
+  EXPECT_EQ(o.values().size(), 20u);
+  o.kill();
+  ASSERT_TRUE(o.open().ok());
+  EXPECT_FALSE(o.log->recovery().clean) << "the mark of an orderly stop holds for one start";
+}
+
+TEST(Log, WhatTheJournalHoldsIsReplayedAndCounted) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(o.append(std::to_string(i)).ok());
+    EXPECT_TRUE(o.log->lead());
+  }
+  EXPECT_EQ(o.values().size(), 5u) << "readable from memory before it is in a segment";
+  o.kill();
+  ASSERT_TRUE(o.open().ok());
+  EXPECT_EQ(o.log->recovery().commits_replayed, 5u);
+  EXPECT_EQ(o.log->recovery().batches_replayed, 5u);
+  EXPECT_EQ(o.log->recovery().partitions, 1u);
+  EXPECT_EQ(o.values().size(), 5u);
+}
+
+TEST(Log, ATornLastCommitIsReported) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  ASSERT_TRUE(o.append("kept").ok());
+  o.log->lead();
+  ASSERT_TRUE(o.append(std::string(9000, 'x')).ok());
+  o.log->lead();
+  o.kill();
+  ASSERT_TRUE(o.fs.flip("/log/journal", 4096 * 3).ok());
+  ASSERT_TRUE(o.open().ok());
+  EXPECT_EQ(o.log->recovery().journal_bytes_cut, 3u * 4096);
+  ASSERT_EQ(o.log->recovery().warnings.size(), 1u);
+  EXPECT_EQ(o.values(), std::vector<std::string>{"kept"});
+}
+
+TEST(Log, DamageThatMustStopTheStart) {
+  const auto fill = [](Opened& o) {
+    ASSERT_TRUE(o.open().ok());
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_TRUE(o.append(std::to_string(i)).ok());
+      o.log->lead();
+    }
+    o.kill();
+  };
+  for (const std::string file : {"journal", "recovery-point", "partitions"}) {
+    Opened flipped;
+    fill(flipped);
+    ASSERT_TRUE(flipped.fs.flip("/log/" + file, file == "journal" ? 4096 + 30 : 9).ok());
+    const Status status = flipped.open();
+    EXPECT_EQ(status.code(), Code::kCorrupt) << file;
+    EXPECT_NE(status.to_string().find("/log/" + file), std::string::npos) << status.to_string();
+    Opened missing;
+    fill(missing);
+    ASSERT_TRUE(missing.fs.remove("/log/" + file).ok());
+    const Status gone = missing.open();
+    EXPECT_EQ(gone.code(), Code::kCorrupt) << file;
+    EXPECT_NE(gone.to_string().find("/log/" + file), std::string::npos) << gone.to_string();
+  }
+}
+
+TEST(Log, ANewerFormatStopsTheStart) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  o.kill();
+  for (const std::string file : {"/log/recovery-point", "/log/partitions"}) {
+    const std::string good = o.fs.read_file(file).value();
+    std::string newer = good;
+    store_be16(newer.data() + 12, 2);
+    store_be32(newer.data() + 8, crc32c(std::string_view(newer).substr(12)));
+    ASSERT_TRUE(o.fs.replace_file(file, newer).ok());
+    EXPECT_EQ(o.open().code(), Code::kNewerFormat) << file;
+    ASSERT_TRUE(o.fs.replace_file(file, good).ok());
+  }
+  EXPECT_TRUE(o.open().ok());
+}
+
+TEST(Log, AFaultyPartitionAnswersSoAndTheOthersGoOn) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  ASSERT_TRUE(o.create_region().ok());
+  ASSERT_TRUE(o.append("fine").ok());
+  BatchBuilder messages;
+  messages.add(o.clock.now(), "k", "v");
+  auto region = o.log->region_log(kRegion);
+  ASSERT_TRUE(region.ok());
+  ASSERT_TRUE((*region)->open(Epoch(1)).ok());
+  ASSERT_TRUE((*region)->append(Epoch(1), {&messages, nullptr, nullptr}, nullptr).ok());
+  region->reset();
+  ASSERT_TRUE(o.log->close().ok());
+  // Damaged where it was synced.
+  ASSERT_TRUE(o.fs.flip("/log/topics/g.messages-0/00000000000000000000.log", 63).ok());
+  ASSERT_TRUE(o.open().ok());
+  region = o.log->region_log(kRegion);
+  Status opened = (*region)->open(Epoch(2));
+  if (opened.ok()) {  // it was not scanned at the start: the first read finds it
+    auto read = (*region)->read(Stream::kMessages, Offset(0), {},
+                                [](const RecordView&) { FAIL() << "wrong bytes served"; });
+    EXPECT_EQ(read.code(), Code::kCorrupt);
+    EXPECT_EQ((*region)->append(Epoch(2), {&messages, nullptr, nullptr}, nullptr).code(), Code::kCorrupt);
+    opened = (*region)->open(Epoch(3));
+  }
+  EXPECT_EQ(opened.code(), Code::kCorrupt);
+  EXPECT_EQ(o.values(), std::vector<std::string>{"fine"});
+  ASSERT_TRUE(o.append("still").ok());
+  o.log->pump();
+  EXPECT_EQ(o.values().size(), 2u);
+  region->reset();
+  // And lost altogether.
+  ASSERT_TRUE(o.log->close().ok());
+  ASSERT_TRUE(o.fs.remove_all("/log/topics/g.changes-0").ok());
+  ASSERT_TRUE(o.open().ok());
+  EXPECT_GE(o.log->recovery().faulty.size(), 1u);
+  region = o.log->region_log(kRegion);
+  EXPECT_EQ((*region)->open(Epoch(4)).code(), Code::kCorrupt);
+}
+
+TEST(Log, AFailedSyncEndsEverything) {
+  Opened o;
+  int fatal = 0;
+  o.options.fatal = [&](const Error&) { ++fatal; };
+  ASSERT_TRUE(o.open().ok());
+  o.fs.fail_next(store::Operation::kSync, "journal", store::Fault::kIo);
+  std::optional<AppendOutcome> outcome;
+  ASSERT_TRUE(o.log->append(kPlain, batch("x"), Epoch(0), [&](AppendOutcome what) { outcome = what; }).ok());
+  o.log->lead();
+  EXPECT_EQ(fatal, 1);
+  EXPECT_EQ(outcome, AppendOutcome::kUnknown);
+  EXPECT_EQ(o.append("y").code(), Code::kIo);
+  EXPECT_EQ(o.log->checkpoint().code(), Code::kIo);
+}
+
+TEST(LogDeathTest, WithoutAHandlerTheProcessAborts) {
+  Opened o;
+  o.options.fatal = nullptr;
+  ASSERT_TRUE(o.open().ok());
+  EXPECT_DEATH(
+      {
+        o.fs.fail_next(store::Operation::kSync, "journal", store::Fault::kIo);
+        o.append("x").ignore("test");
+        o.log->lead();
+      },
+      "never retried");
+}
+
+TEST(Log, AFullDiskRefusesWritesServesReadsAndGoesOnByItself) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  std::size_t taken = 0;
+  std::size_t told = 0;
+  const auto append = [&] {
+    return o.log->append(kPlain, batch(std::string(3000, 'd')), Epoch(0),
+                         [&](AppendOutcome what) { told += what == AppendOutcome::kCommitted ? 1 : 0; });
+  };
+  for (int i = 0; i < 3; ++i, ++taken) ASSERT_TRUE(append().ok());
+  o.log->pump();
+  o.fs.set_capacity(o.fs.bytes() + 20'000);
+  Status refused;
+  for (int i = 0; i < 1000 && refused.ok(); ++i) {
+    refused = append().status();
+    if (refused.ok()) ++taken;
+    o.log->pump();
+  }
+  EXPECT_EQ(refused.code(), Code::kDiskFull) << refused.to_string();
+  EXPECT_TRUE(o.log->metrics().disk_full);
+  EXPECT_EQ(told, taken) << "what was taken was committed: the journal had room for it";
+  EXPECT_EQ(o.values().size(), taken) << "reads go on";
+  // A crash meanwhile loses nothing.
+  auto copy = o.fs.clone();
+  copy->crash(Survival::kNothing);
+  copy->set_capacity(std::nullopt);
+  {
+    auto again = Log::open(*copy, o.clock, o.options);
+    ASSERT_TRUE(again.ok()) << again.status().to_string();
+    EXPECT_EQ((*again)->describe(kPlain)->end.value(), static_cast<std::int64_t>(taken));
+  }
+  o.fs.set_capacity(std::nullopt);
+  o.log->pump();
+  o.log->pump();
+  EXPECT_FALSE(o.log->metrics().disk_full);
+  ASSERT_TRUE(append().ok());
+  o.log->pump();
+  EXPECT_EQ(told, taken + 1);
+}
+
+TEST(Log, BytesInFlightAreBounded) {
+  Opened o;
+  o.options.bytes_in_flight_max = 10'000;
+  ASSERT_TRUE(o.open().ok());
+  Status s;
+  int taken = 0;
+  for (; taken < 100 && s.ok(); ++taken) s = o.append(std::string(1000, 'q'));
+  EXPECT_EQ(s.code(), Code::kOverloaded);
+  EXPECT_LT(taken, 12);
+  while (o.log->pump()) {
+  }
+  EXPECT_EQ(o.log->metrics().bytes_in_flight, 0u);
+  EXPECT_TRUE(o.append("again").ok());
+}
+
+TEST(Log, ALargeBatchGoesToItsSegmentAndNotThroughTheJournal) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  ASSERT_TRUE(o.append("before").ok());
+  ASSERT_TRUE(o.append(std::string(100'000, 'L')).ok());
+  ASSERT_TRUE(o.append("after").ok());
+  o.log->lead();
+  EXPECT_LE(o.log->metrics().bytes_journaled, 3u * 4096);
+  EXPECT_EQ(o.values().size(), 3u);
+  o.fs.fail_at(o.fs.operations() + 1, store::Fault::kCrash);
+  o.log.reset();
+  o.fs.crash(Survival::kNothing);
+  ASSERT_TRUE(o.open().ok());
+  const auto values = o.values();
+  ASSERT_EQ(values.size(), 3u);
+  EXPECT_EQ(values[0], "before");
+  EXPECT_EQ(values[1].size(), 100'000u);
+  EXPECT_EQ(values[2], "after");
+}
+
+TEST(Log, TopicsAreMadeNamedAndDeleted) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  EXPECT_EQ(o.log->create_partition({TopicId(8), PartitionIndex(0)}, "no/slash").code(),
+            Code::kInvalidArgument);
+  EXPECT_EQ(o.log->create_partition({TopicId(8), PartitionIndex(0)}, "plain").code(), Code::kAlreadyExists);
+  EXPECT_EQ(o.log->create_partition({TopicId(7), PartitionIndex(1)}, "other").code(), Code::kAlreadyExists);
+  EXPECT_EQ(o.log->append({TopicId(9), PartitionIndex(0)}, batch("x"), Epoch(0), nullptr).code(),
+            Code::kNotFound);
+  ASSERT_TRUE(o.append("x").ok());
+  ASSERT_TRUE(o.log->delete_topic(TopicId(7)).ok());
+  EXPECT_EQ(o.append("y").code(), Code::kNotFound);
+  EXPECT_FALSE(o.fs.exists("/log/topics/plain-0"));
+  EXPECT_EQ(o.log->create_partition(kPlain, "plain").code(), Code::kInvalidArgument)
+      << "ids are never used again";
+  ASSERT_TRUE(o.log->create_partition({TopicId(8), PartitionIndex(0)}, "plain").ok()) << "names are";
+  EXPECT_EQ(o.log->partitions().size(), 1u);
+}
+
+TEST(Log, ARegionsPartitionsTakeNoOtherAppend) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  ASSERT_TRUE(o.create_region().ok());
+  auto region = o.log->region_log(kRegion);
+  EXPECT_EQ(o.log->append(kRegion.messages, batch("x"), Epoch(0), nullptr).code(), Code::kFailedPrecondition);
+}
+
+TEST(Log, RetentionGoesBySizeAndNeverPastWhatARegionApplied) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  TopicOptions keep_little;
+  keep_little.segment_bytes = 2000;
+  keep_little.retention_bytes = 4000;
+  ASSERT_TRUE(o.log
+                  ->create_partitions({{kRegion.messages, "g.messages", keep_little},
+                                       {kRegion.changes, "g.changes", keep_little},
+                                       {kRegion.dead, "g.dead", keep_little}})
+                  .ok());
+  auto region = std::move(o.log->region_log(kRegion)).value();
+  ASSERT_TRUE(region->open(Epoch(1)).ok());
+  const auto turns = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      BatchBuilder messages;
+      BatchBuilder changes;
+      messages.add(o.clock.now(), "k", std::string(500, 'm'));
+      changes.add(o.clock.now(), "k", std::string(500, 'c'));
+      ASSERT_TRUE(region->append(Epoch(1), {&messages, &changes, nullptr}, nullptr).ok());
+      o.log->pump();
+    }
+    o.clock.advance(std::chrono::seconds(10));
+    o.log->pump();
+    o.log->pump();
+  };
+  turns(30);
+  EXPECT_EQ(region->start(Stream::kMessages), Offset(0)) << "nothing was applied yet";
+  region->set_applied(Offset(20), Offset(20));
+  turns(1);
+  EXPECT_GT(region->start(Stream::kMessages), Offset(0));
+  EXPECT_LE(region->start(Stream::kMessages), Offset(20));
+  EXPECT_EQ(region->start(Stream::kChanges), Offset(0)) << "state is compacted, never dropped by age or size";
+  ASSERT_TRUE(o.log->checkpoint().ok());
+  EXPECT_LT(o.log->describe(kRegion.messages)->segments, o.log->describe(kRegion.changes)->segments);
+}
+
+TEST(Log, ManyThreadsShareCommitsAndEachKeepsItsOrder) {
+  FaultFileSystem fs;
+  SystemClock clock;
+  LogOptions options = small();
+  options.threads = LogThreads::kBackground;
+  auto log = std::move(Log::open(fs, clock, options)).value();
+  constexpr int kThreads = 4;
+  constexpr int kEach = 2000;
+  for (int t = 0; t < kThreads; ++t)
+    ASSERT_TRUE(log->create_partition({TopicId(7), PartitionIndex(t)}, "plain").ok());
+  std::atomic<int> committed{0};
+  std::atomic<int> disorder{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      auto last = std::make_shared<std::int64_t>(-1);
+      for (int i = 0; i < kEach; ++i) {
+        for (;;) {
+          auto at = log->append({TopicId(7), PartitionIndex(t)}, batch(std::to_string(i)), Epoch(0),
+                                [&, last, i](AppendOutcome what) {
+                                  committed += what == AppendOutcome::kCommitted ? 1 : 0;
+                                  disorder += *last + 1 == i ? 0 : 1;
+                                  *last = i;
+                                });
+          if (at.ok()) break;
+          ASSERT_EQ(at.code(), Code::kOverloaded) << at.status().to_string();
+          std::this_thread::yield();
+        }
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  ASSERT_TRUE(log->drain().ok());
+  EXPECT_EQ(committed, kThreads * kEach);
+  EXPECT_EQ(disorder, 0);
+  for (int t = 0; t < kThreads; ++t)
+    EXPECT_EQ(log->describe({TopicId(7), PartitionIndex(t)})->end, Offset(kEach));
+  EXPECT_LT(log->metrics().commits, static_cast<std::uint64_t>(kThreads * kEach));
+  EXPECT_TRUE(log->close().ok());
+  log.reset();
+  log = std::move(Log::open(fs, clock, options)).value();
+  for (int t = 0; t < kThreads; ++t)
+    EXPECT_EQ(log->describe({TopicId(7), PartitionIndex(t)})->end, Offset(kEach));
+}
+
+TEST(PartitionList, ComesBackAndEveryFlippedByteIsNoticed) {
+  TopicOptions options;
+  options.retention_age = std::chrono::hours(1);
+  options.held_by_region = true;
+  const std::string bytes = encode_partition_list({{kPlain, "plain", {}}, {kRegion.dead, "g.dead", options}});
+  const auto back = decode_partition_list(bytes);
+  ASSERT_TRUE(back.ok());
+  ASSERT_EQ(back->size(), 2u);
+  EXPECT_EQ((*back)[1].topic_name, "g.dead");
+  EXPECT_EQ((*back)[1].options.retention_age, options.retention_age);
+  EXPECT_TRUE((*back)[1].options.held_by_region);
+  EXPECT_FALSE((*back)[0].options.retention_bytes.has_value());
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    std::string damaged = bytes;
+    damaged[i] ^= 1;
+    EXPECT_EQ(decode_partition_list(damaged).code(), Code::kCorrupt) << i;
+  }
+}
+
+}  // namespace
+}  // namespace afdg::log
