@@ -1,0 +1,219 @@
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "agents/agent_base.h"
+#include "region/core.h"
+#include "region/message.h"
+#include "region/sessions.h"
+#include "region/table.h"
+
+namespace afdg::region {
+
+/// Committed state on its way to the store: made by RegionCore::begin_checkpoint(), written by any thread,
+/// ended by finish_checkpoint().
+struct Checkpoint {
+  std::shared_ptr<const StateTable::Frozen> frozen;
+  std::string prefix;
+  StoreMark mark;
+  /// Applied in one piece; not durable before the store's flush().
+  Status write(store::KeyValueStore& store) const { return StateTable::write(*frozen, store, prefix, mark); }
+};
+
+struct RegionInfo {
+  Offset messages_start, applied, messages_end, changes_end, checkpointed, dead_end;
+  std::uint64_t live_agents = 0;
+  std::uint64_t outbox = 0;
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t turns = 0;
+  std::uint64_t reads = 0;
+  std::uint64_t replayed = 0;  ///< records of changes folded at open()
+  std::uint64_t sessions = 0;
+  bool recovering = false;
+  Status fault;
+};
+
+struct ShownItem {
+  std::string entity;
+  std::string key;
+  std::int64_t sequence;
+  std::string value;
+};
+
+/// One region: its agents, their state, one order of messages. A pure core.
+///
+///     handle() -> turn -> open batch --seal()--> MessageLog --committed--> Shell::release(replies)
+///                  |                                   (on the log's thread, without a hop)
+///                  +-> table (dirty) --begin_checkpoint()--> store
+///
+/// Execution runs ahead of durability; everything that leaves (replies, errors, reads, repeats, sends) waits
+/// for the commit of all it has seen. After a failed append the object is of no more use: failed() says so,
+/// everything uncommitted is to be dropped with it, and the shell makes a new one with a higher epoch.
+/// Thread-safety: confined, but for what Shell and Checkpoint say. Bounds: Options.
+class RegionCore {
+ public:
+  RegionCore(RegionId region, Options options, const agents::AgentTypes& types,
+             std::unique_ptr<log::MessageLog> log, store::KeyValueStore& store, std::string store_prefix,
+             const Clock& clock, Shell& shell);
+  ~RegionCore();
+  RegionCore(const RegionCore&) = delete;
+  RegionCore& operator=(const RegionCore&) = delete;
+
+  /// Takes over with `epoch`: folds the changes that the store lacks (all of them when the store is empty,
+  /// ahead, or too old), then queues the messages that were logged and not applied; poll() runs them. Blocks
+  /// while reading. Errors: kCorrupt, kFenced, kNewerFormat, kIo.
+  Status open(Epoch epoch);
+  /// Runs the message at once, or behind what is queued. Its reply comes with a later commit, also when it is
+  /// refused.
+  void handle(const Inbound& message);
+  /// Bytes of the open batch; seal at Options::seal_bytes, after 1 ms, or at the end of a frame, whichever is
+  /// first.
+  [[nodiscard]] std::size_t open_bytes() const;
+  /// Appends the open batch. Nothing happens when it is empty and nobody waits.
+  void seal();
+  /// After Shell::wake(), and about each second: runs what is queued, hands out the outbox, expires, evicts,
+  /// seals. True when there is more to do now.
+  bool poll();
+  /// `target` has every entry up to `number` durably.
+  void delivered(RegionId target, std::uint64_t number);
+  /// The carrier lost its place (a target refused a gap, or a node came back): entries from `number` on are
+  /// handed out again.
+  void redeliver(RegionId target, std::uint64_t number);
+
+  /// Freezes when enough is dirty (or `force` and anything is), and hands the frozen state out once all of it
+  /// is committed.
+  std::optional<Checkpoint> begin_checkpoint(bool force);
+  void finish_checkpoint(const Status& written);
+
+  /// Not ok: an append failed (kFenced, kInDoubt, kDiskFull, ...).
+  [[nodiscard]] const Status& failed() const noexcept { return failed_; }
+  [[nodiscard]] RegionInfo info() const;
+  /// Keys of agents that have state, in byte order, after `after`. Sees uncommitted state: for people, not
+  /// for programs.
+  [[nodiscard]] Result<std::vector<std::string>> list_agents(std::string_view type, std::string_view prefix,
+                                                             std::string_view after, std::size_t limit) const;
+  /// Errors: kNotFound when the agent has no state.
+  [[nodiscard]] Result<std::vector<ShownItem>> show_agent(std::string_view type, std::string_view key,
+                                                          std::size_t limit) const;
+
+ private:
+  friend class LiveState;
+  struct Live;
+  struct Queued;
+  struct OutboxTarget;
+  class Turn;
+  class Completions;
+  struct TextEqual {
+    using is_transparent = void;
+    bool operator()(std::string_view a, std::string_view b) const noexcept { return a == b; }
+  };
+
+  // Messages (region_core.cc)
+  bool refuse_early(const Inbound& message, const agents::HandlerInfo*& handler);
+  bool answer_repeat(const Inbound& message, Timestamp now);
+  void read(const Inbound& message, const agents::HandlerInfo& handler);
+  Offset log_message(const MessageView& message);
+  void run(const MessageView& message, const std::uint64_t* tickets, std::size_t ticket_count);
+  Status run_turn(const MessageView& message, std::string& answer);
+  Status run_handler(Live& live, const agents::HandlerInfo& handler, const MessageView& message,
+                     agents::TurnPort& port, std::string& answer);
+  void finish(const MessageView& message, const Status& status, std::string_view answer,
+              const std::uint64_t* tickets, std::size_t ticket_count);
+  void bury(const MessageView& message, const Error& error);
+  bool run_queue(std::size_t turns_max);
+  void reply(std::uint64_t ticket, Code code, Content content, Offset offset, bool repeated,
+             std::string_view text);
+  Live& live(const agents::AgentType& type, std::string_view key);
+  void drop_live(Live& agent);
+  void evict();
+  Status stage_send(std::string_view type, std::string_view key, std::string_view message,
+                    std::string_view payload);
+  void commit_sends(const MessageView& cause);
+  void put_record(std::string_view key, std::optional<std::string_view> value);
+  void count_turn(Offset offset, std::int32_t records_before);
+  void write_batch_marks();
+  void fail_open_batch(const Error& error);
+  void hand_out_outbox();
+  void expire_request_ids(Timestamp now);
+
+  // Recovery (recovery.cc)
+  Status replay(Epoch epoch);
+  Status rebuild_from(Offset from);
+  Status load_control(Timestamp now);
+  Status queue_logged();
+
+  const RegionId region_;
+  const Options options_;
+  const agents::AgentTypes& types_;
+  std::unique_ptr<log::MessageLog> log_;
+  const Clock& clock_;
+  Shell& shell_;
+  Epoch epoch_{0};
+  Status failed_;
+  StateTable table_;
+  Sessions sessions_;
+
+  // The open batch.
+  log::BatchBuilder messages_, changes_, dead_;
+  Offset messages_base_, changes_base_, dead_base_;
+  ReplyBatch replies_;
+  std::string turns_;  ///< of the mark: message offset delta and record count of each turn
+  std::uint64_t turns_count_ = 0;
+  Offset last_turn_offset_{-1};
+  bool mark_dirty_ = false;
+  std::set<std::int32_t> inbox_dirty_;
+  std::set<std::int32_t> outbox_dirty_;
+
+  // What runs.
+  Offset applied_{0};  ///< the next message to apply
+  std::unordered_map<std::string, std::unique_ptr<Live>, TextHash, TextEqual> live_;
+  std::vector<Live*> clock_order_;
+  std::size_t clock_hand_ = 0;
+  std::uint64_t live_bytes_ = 0;
+  std::deque<Queued> queue_;
+  std::unordered_map<std::string, std::size_t, TextHash, TextEqual>
+      queued_identities_;  ///< to the number of the queue entry
+  std::size_t queue_popped_ = 0;
+  std::uint64_t queue_bytes_ = 0;
+  Offset unread_;  ///< logged messages from here to recovered_end_ are not queued yet
+  Offset recovered_end_;
+  std::map<std::int32_t, std::uint64_t> inbox_;
+  std::map<std::int32_t, OutboxTarget> outbox_;
+  std::uint64_t outbox_bytes_ = 0;
+
+  // The running turn.
+  struct Write {
+    std::string key;
+    std::optional<std::string> value;
+  };
+  struct Staged {
+    std::string type, key, message, payload;
+  };
+  std::vector<Write> writes_;
+  std::size_t write_count_ = 0;
+  std::size_t write_bytes_ = 0;
+  std::vector<Staged> sends_;
+  std::string scratch_, answer_, converted_, live_key_;
+  std::vector<log::Header> headers_;
+
+  // Appends under way.
+  std::shared_ptr<Completions> completions_;
+  std::uint64_t appended_ = 0;  ///< batches
+  std::uint64_t frozen_batch_ = 0;
+  StoreMark frozen_mark_;
+  Offset frozen_applied_, checkpointed_;
+  bool checkpoint_out_ = false;
+  std::string expiry_cursor_;
+  Timestamp swept_{};
+  std::uint64_t turns_total_ = 0, reads_total_ = 0, replayed_ = 0;
+};
+
+}  // namespace afdg::region

@@ -1,0 +1,199 @@
+#include "region/table.h"
+
+#include <algorithm>
+
+#include "region/state_key.h"
+
+namespace afdg::region {
+namespace {
+
+// ON DISK: the store's mark is at the region's prefix itself: a version byte, then varints.
+constexpr std::uint8_t kMarkVersion = 1;
+
+std::string encode_mark(StoreMark mark) {
+  std::string bytes(1, static_cast<char>(kMarkVersion));
+  put_varint(bytes, static_cast<std::uint64_t>(mark.changes.value()));
+  put_varint(bytes, static_cast<std::uint64_t>(mark.epoch.value()));
+  return bytes;
+}
+
+}  // namespace
+
+bool is_list_item(std::string_view key) noexcept {
+  // A single value ends with an empty entity key (its terminator) and sequence 0.
+  static constexpr char kSingle[] = {'\0', '\1', '\0', '\1', '\x80', '\0',
+                                     '\0', '\0', '\0', '\0', '\0',   '\0'};
+  return !key.empty() && key[0] == static_cast<char>(KeyKind::kItem) &&
+         !key.ends_with(std::string_view(kSingle, sizeof kSingle));
+}
+
+Result<std::optional<std::string>> StateTable::get(std::string_view key) const {
+  if (const auto found = dirty_.map.find(key); found != dirty_.map.end()) return found->second;
+  if (frozen_) {
+    if (const auto found = frozen_->layer.map.find(key); found != frozen_->layer.map.end())
+      return found->second;
+  }
+  scratch_.assign(prefix_).append(key);
+  return store_.get(scratch_);
+}
+
+void StateTable::note(const Map::iterator& at) {
+  if (is_list_item(at->first)) dirty_.lists.insert(at->first);
+}
+
+void StateTable::put(std::string_view key, std::string_view value) {
+  dirty_bytes_ += key.size() + value.size() + 16;
+  if (const auto found = dirty_.map.find(key); found != dirty_.map.end()) {
+    if (found->second) {
+      found->second->assign(value);
+    } else {
+      found->second.emplace(value);
+    }
+    return;
+  }
+  note(dirty_.map.emplace(std::string(key), std::string(value)).first);
+}
+
+void StateTable::erase(std::string_view key) {
+  dirty_bytes_ += key.size() + 16;
+  if (const auto found = dirty_.map.find(key); found != dirty_.map.end()) {
+    found->second.reset();
+    return;
+  }
+  note(dirty_.map.emplace(std::string(key), std::nullopt).first);
+}
+
+Status StateTable::scan(std::string_view from, std::string_view to, bool list_items,
+                        const Visit& visit) const {
+  // The memory layers' part, newest first where a key is in both.
+  std::vector<std::pair<std::string_view, const std::optional<std::string>*>> memory;
+  const auto collect = [&](const Layer& layer) {
+    if (list_items) {
+      for (auto at = layer.lists.lower_bound(from); at != layer.lists.end() && (to.empty() || *at < to);
+           ++at) {
+        memory.emplace_back(*at, &layer.map.find(*at)->second);
+      }
+    } else {
+      for (const auto& [key, value] : layer.map) {
+        if (key >= from && (to.empty() || key < to)) memory.emplace_back(key, &value);
+      }
+    }
+  };
+  collect(dirty_);
+  if (frozen_) collect(frozen_->layer);
+  std::stable_sort(memory.begin(), memory.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  memory.erase(std::unique(memory.begin(), memory.end(),
+                           [](const auto& a, const auto& b) { return a.first == b.first; }),
+               memory.end());
+
+  std::size_t next = 0;
+  bool go_on = true;
+  const auto memory_below = [&](std::optional<std::string_view> bound) {
+    while (go_on && next < memory.size() && (!bound || memory[next].first < *bound)) {
+      const auto& [key, value] = memory[next++];
+      if (value->has_value()) go_on = visit(key, **value);
+    }
+  };
+  const std::string store_from = prefix_ + std::string(from);
+  const std::string store_to = to.empty() ? prefix_end(prefix_) : prefix_ + std::string(to);
+  AFDG_TRY(store_.scan(store_from, store_to, [&](std::string_view stored_key, std::string_view value) {
+    const std::string_view key = stored_key.substr(prefix_.size());
+    if (key.empty()) return true;  // the mark
+    memory_below(key);
+    if (!go_on) return false;
+    if (next < memory.size() && memory[next].first == key) {
+      const auto& overlaid = memory[next++].second;
+      if (overlaid->has_value()) go_on = visit(key, **overlaid);
+    } else {
+      go_on = visit(key, value);
+    }
+    return go_on;
+  }));
+  memory_below(std::nullopt);
+  return {};
+}
+
+Result<std::optional<std::string>> StateTable::last_key(std::string_view from, std::string_view to) const {
+  std::optional<std::string> last;
+  AFDG_TRY(scan(from, to, true, [&](std::string_view key, std::string_view) {
+    last.emplace(key);
+    return true;
+  }));
+  return last;
+}
+
+void StateTable::freeze() {
+  frozen_ = std::make_shared<Frozen>();
+  // The set's views point into the map's nodes, which a move keeps.
+  frozen_->layer = std::move(dirty_);
+  dirty_ = Layer();
+  frozen_bytes_ = dirty_bytes_;
+  dirty_bytes_ = 0;
+}
+
+Status StateTable::write(const Frozen& frozen, store::KeyValueStore& store, std::string_view prefix,
+                         StoreMark mark) {
+  std::vector<const Map::value_type*> sorted;
+  sorted.reserve(frozen.layer.map.size());
+  std::size_t bytes = 0;
+  for (const auto& entry : frozen.layer.map) {
+    sorted.push_back(&entry);
+    bytes += prefix.size() + entry.first.size();
+  }
+  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->first < b->first; });
+  const std::string mark_bytes = encode_mark(mark);
+  std::string keys;
+  keys.reserve(bytes + prefix.size());
+  std::vector<store::Change> changes;
+  changes.reserve(sorted.size() + 1);
+  keys.append(prefix);
+  changes.push_back({std::string_view(keys), mark_bytes});
+  for (const auto* entry : sorted) {
+    const std::size_t at = keys.size();
+    keys.append(prefix).append(entry->first);
+    changes.push_back({std::string_view(keys).substr(at),
+                       entry->second ? std::optional<std::string_view>(*entry->second) : std::nullopt});
+  }
+  return store.apply(changes);
+}
+
+void StateTable::thaw(bool written) {
+  if (!written) {
+    // Newer entries win; the rest joins them again.
+    for (auto& [key, value] : frozen_->layer.map) {
+      const auto [at, inserted] = dirty_.map.try_emplace(key, value);
+      if (inserted) note(at);
+    }
+    dirty_bytes_ += frozen_bytes_;
+  }
+  frozen_.reset();
+  frozen_bytes_ = 0;
+}
+
+Result<std::optional<StoreMark>> StateTable::store_mark() const {
+  AFDG_ASSIGN(auto stored, store_.get(prefix_));
+  if (!stored) return std::optional<StoreMark>();
+  ByteReader reader(*stored);
+  const std::uint8_t version = reader.u8();
+  if (version > kMarkVersion) {
+    return fail(Code::kNewerFormat, "the store's mark has version " + std::to_string(version) +
+                                        ", this version reads " + std::to_string(kMarkVersion) +
+                                        ": start a newer version");
+  }
+  StoreMark mark;
+  mark.changes = Offset(static_cast<std::int64_t>(reader.varint()));
+  mark.epoch = Epoch(static_cast<std::int32_t>(reader.varint()));
+  if (!reader.finished())
+    return fail(Code::kCorrupt, "the store's mark of a region is damaged: it is rebuilt from the log");
+  return std::optional(mark);
+}
+
+Status StateTable::clear() {
+  dirty_ = Layer();
+  frozen_.reset();
+  dirty_bytes_ = frozen_bytes_ = 0;
+  return store_.remove_range(prefix_, prefix_end(prefix_));
+}
+
+}  // namespace afdg::region

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/codec.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "store/key_value_store.h"
+
+namespace afdg::region {
+
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const noexcept { return hash64(text); }
+};
+
+/// Where the store says it is: the first offset of `changes` that it does not hold, and of `messages` not
+/// applied there.
+struct StoreMark {
+  Offset changes{0};
+  Epoch epoch{0};
+};
+
+/// The fold of a region's changes: what is in memory over what the store holds.
+///
+///     put/erase -> dirty (since the last freeze) -> frozen (being written) -> store
+///
+/// Thread-safety: confined, but for a Frozen, which may be written to the store by another thread.
+/// Bounds: the owner watches dirty_bytes() and freezes.
+class StateTable {
+ public:
+  using Map = std::unordered_map<std::string, std::optional<std::string>, TextHash, std::equal_to<>>;
+
+  StateTable(store::KeyValueStore& store, std::string store_prefix)
+      : store_(store), prefix_(std::move(store_prefix)) {}
+
+  [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) const;
+  void put(std::string_view key, std::string_view value);
+  void erase(std::string_view key);
+
+  /// Entries with from <= key < to in byte order, merged over all layers, until visit returns false.
+  /// `list_items`: only items of lists are asked for, whose keys are kept in order; otherwise the memory
+  /// layers are searched whole.
+  using Visit = std::function<bool(std::string_view key, std::string_view value)>;
+  Status scan(std::string_view from, std::string_view to, bool list_items, const Visit& visit) const;
+  /// The last entry below `to` and not below `from`: key and value. For list items only.
+  [[nodiscard]] Result<std::optional<std::string>> last_key(std::string_view from, std::string_view to) const;
+
+  [[nodiscard]] std::uint64_t dirty_bytes() const noexcept { return dirty_bytes_; }
+  [[nodiscard]] std::uint64_t frozen_bytes() const noexcept { return frozen_bytes_; }
+  [[nodiscard]] bool frozen() const noexcept { return frozen_ != nullptr; }
+  [[nodiscard]] std::size_t dirty_keys() const noexcept { return dirty_.map.size(); }
+
+  /// Everything put so far becomes the frozen layer. Precondition: !frozen().
+  void freeze();
+  /// Sorted, with the mark, in one apply(). May run on another thread while the table goes on.
+  struct Frozen;
+  [[nodiscard]] std::shared_ptr<const Frozen> frozen_layer() const noexcept { return frozen_; }
+  static Status write(const Frozen& frozen, store::KeyValueStore& store, std::string_view prefix,
+                      StoreMark mark);
+  /// The frozen layer is in the store (ok) or comes back under the dirty one (not ok).
+  void thaw(bool written);
+
+  /// What the store says of itself; nullopt when it is empty for this region. Errors: kCorrupt.
+  [[nodiscard]] Result<std::optional<StoreMark>> store_mark() const;
+  /// Empties the store's part of this region and the memory layers.
+  Status clear();
+  [[nodiscard]] const std::string& prefix() const noexcept { return prefix_; }
+  [[nodiscard]] store::KeyValueStore& store() const noexcept { return store_; }
+
+ private:
+  struct Layer {
+    Map map;
+    std::set<std::string_view> lists;  ///< keys of map that are items of lists, in order
+  };
+
+  void note(const Map::iterator& at);
+
+  store::KeyValueStore& store_;
+  std::string prefix_;
+  Layer dirty_;
+  std::shared_ptr<Frozen> frozen_;
+  std::uint64_t dirty_bytes_ = 0;
+  std::uint64_t frozen_bytes_ = 0;
+  mutable std::string scratch_;
+};
+
+struct StateTable::Frozen {
+  Layer layer;
+};
+
+/// A key whose item belongs to a list, not to a single value: its entity key is not empty or its sequence not
+/// 0.
+bool is_list_item(std::string_view key) noexcept;
+
+}  // namespace afdg::region
