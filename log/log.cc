@@ -90,6 +90,7 @@ Status Log::Impl::create(const std::vector<NewPartition>& partitions) {
     shard->topic_name = p.topic_name;
     shard->name = partition_directory_name(p.topic_name, p.partition.partition);
     shard->options = p.options;
+    shard->flush_bytes = std::min<std::uint64_t>(shard->flush_bytes, p.options.segment_bytes);
     const std::string directory = path(kPartitionsDirectory) + "/" + shard->name;
     // Not listed: left behind by a process that died before it could list it, so nobody ever wrote to it.
     if (fs_.exists(directory)) AFDG_TRY(fs_.remove_all(directory));

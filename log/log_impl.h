@@ -62,6 +62,7 @@ struct Shard {
   // Under io_mutex, held over system calls; taken before tail_mutex.
   std::mutex io_mutex;
   std::unique_ptr<Partition> partition;  ///< null when its directory is lost
+  std::size_t flush_bytes = 1u << 20;    ///< written at once; not above a segment's size
   bool unsynced = false;
   std::string buffer;  ///< reused by flush and reads
 };

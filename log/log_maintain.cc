@@ -6,7 +6,6 @@
 namespace afdg::log {
 namespace {
 
-constexpr std::size_t kFlushBytes = 1u << 20;
 /// How long the segment thread lets batches gather, so that one write carries many commits.
 constexpr std::chrono::milliseconds kGather{3};
 constexpr std::chrono::milliseconds kGrowPace{5};
@@ -48,7 +47,7 @@ Status Log::Impl::flush(Shard& shard, Offset until) {
     {
       const std::lock_guard lock(shard.tail_mutex);
       for (const TailBatch& batch : shard.tail) {
-        if (batch.base >= until || (bytes > 0 && bytes + batch.bytes.size() > kFlushBytes)) break;
+        if (batch.base >= until || (bytes > 0 && bytes + batch.bytes.size() > shard.flush_bytes)) break;
         bytes += batch.bytes.size();
         batches.push_back(batch);
       }

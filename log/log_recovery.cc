@@ -148,6 +148,7 @@ Status Log::Impl::open_shards(const std::vector<NewPartition>& list, const Journ
     shard->name = partition_directory_name(p.topic_name, p.partition.partition);
     shard->topic_name = p.topic_name;
     shard->options = p.options;
+    shard->flush_bytes = std::min<std::uint64_t>(shard->flush_bytes, p.options.segment_bytes);
     const Plan& plan = survey.of(p.partition);
     RecoveryReport report;
     auto opened =

@@ -36,7 +36,9 @@ std::unique_ptr<FaultFileSystem> make(bool orderly) {
     for (int r = 0; r < 3; ++r) builder.add(clock.now(), "k", std::string(300, 'v'));
     EXPECT_TRUE(log->append(kPlain, builder.seal(Offset(0), Epoch(i / 10)), Epoch(i / 10), nullptr).ok());
     log->lead();
-    if (i == 14) EXPECT_TRUE(log->checkpoint().ok());
+    if (i == 14) {
+      EXPECT_TRUE(log->checkpoint().ok());
+    }
   }
   if (orderly) {
     EXPECT_TRUE(log->close().ok());
