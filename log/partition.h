@@ -101,9 +101,11 @@ class SyncTicket {
 /// open() cuts at the first bad batch at or after the recovery point, then replay() adds what the journal
 /// holds. Thread-safety: confined (SyncTicket::run and the files of FileRanges excepted). Ownership: the
 /// FileSystem outlives it. Errors: kCorrupt is sticky (see fault()): every later call returns it and no bytes
-/// are served. kDiskFull leaves everything as before the call. Caller's duties: (1) advance_start only after
-/// the new start is durable elsewhere; (2) truncate_to only after a recovery point at or below it is durable
-/// elsewhere; (3) a recovery point is made durable only up to synced_end().
+/// are served. kDiskFull leaves everything as before the call.
+/// Caller's duties: (1) advance_start only after the new start is durable elsewhere; (2) truncate_to only
+/// after a recovery point at or below it is durable elsewhere; (3) a recovery point is made durable only up
+/// to synced_end(); (4) what open() finds above the recovery point was written, which does not mean
+/// committed: after the replay, cut what the journal does not vouch for.
 class Partition {
  public:
   /// Creates the directory, its metadata file and an empty segment at `start`. Durable on return. Errors:
