@@ -1,0 +1,344 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "afdg/v1/admin.pb.h"
+#include "afdg/v1/entity.pb.h"
+#include "client/cli/commands.h"
+#include "client/cli/histogram.h"
+
+namespace afdg::client::cli {
+namespace {
+
+using namespace std::chrono_literals;
+using SteadyClock = std::chrono::steady_clock;
+
+struct BenchArguments {
+  std::uint32_t callers = 50;
+  bool threads = false;
+  std::uint32_t in_flight = 1;
+  std::uint64_t keys = 100'000;
+  std::uint32_t size = 0;
+  std::string seconds = "10s";
+  std::string warmup = "1s";
+  double rate = 0;
+  bool create = false;
+  std::uint32_t regions = 8;
+};
+
+constexpr std::uint32_t kOutstandingMax = 1'000'000;
+constexpr std::uint32_t kThreadsMax = 4096;
+constexpr std::uint32_t kErrorsInARowMax = 1000;
+
+/// Increments of random agents, and what came of them. Thread-safety: as each member says.
+class Bench {
+ public:
+  Bench(Grid grid, bool send, const BenchArguments& args, std::chrono::milliseconds timeout)
+      : grid_(std::move(grid)), send_(send), args_(args) {
+    options_.deadline = timeout;
+    v1::entity::Increment increment;
+    increment.set_by(1);
+    const std::size_t rest = increment.ByteSizeLong() + 2;  // 2: the key's tag and length
+    increment.set_key(std::string(args.size > rest + 1 ? args.size - rest : 1, 'n'));
+    message_ = {"Increment", increment.SerializeAsString(), Content::kProtobuf};
+  }
+
+  /// Begins one operation; `done` gets whether it worked. Any thread.
+  template <typename Done>
+  void begin(Target& to, std::uint64_t& random, SteadyClock::time_point at, Done done) {
+    pick(to, random);
+    if (send_) {
+      grid_.send_async(to, message_, options_,
+                       [this, at, done](const Result<SendReceipt>& r) { done(end(r, at)); });
+    } else {
+      grid_.request_async(to, message_, options_,
+                          [this, at, done](const Result<Reply>& r) { done(end(r, at)); });
+    }
+  }
+  bool blocking(Target& to, std::uint64_t& random) {
+    pick(to, random);
+    const auto at = SteadyClock::now();
+    return send_ ? end(grid_.send(to, message_, options_), at)
+                 : end(grid_.request(to, message_, options_), at);
+  }
+
+  void measure(bool on) { measuring_.store(on, std::memory_order_relaxed); }
+  void stop() { stopping_.store(true, std::memory_order_relaxed); }
+  [[nodiscard]] bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
+  [[nodiscard]] const Histogram& latencies() const { return latencies_; }
+  [[nodiscard]] std::uint64_t errors() const { return errors_.load(); }
+  [[nodiscard]] std::uint64_t operations() const { return operations_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::string first_error() const {
+    const std::lock_guard lock(mutex_);
+    return first_error_;
+  }
+
+ private:
+  void pick(Target& to, std::uint64_t& random) const {
+    random ^= random << 13;
+    random ^= random >> 7;
+    random ^= random << 17;
+    to.key.assign("k");
+    to.key += std::to_string(random % args_.keys);
+  }
+  template <typename T>
+  bool end(const Result<T>& result, SteadyClock::time_point at) {
+    if (!result.ok()) [[unlikely]] {
+      if (stopping()) return false;
+      errors_.fetch_add(1);
+      const std::lock_guard lock(mutex_);
+      if (first_error_.empty()) first_error_ = result.error().text();
+      return false;
+    }
+    if (measuring_.load(std::memory_order_relaxed)) {
+      operations_.fetch_add(1, std::memory_order_relaxed);
+      latencies_.add(static_cast<std::uint64_t>(std::max<std::int64_t>(
+          0, std::chrono::duration_cast<std::chrono::nanoseconds>(SteadyClock::now() - at).count())));
+    }
+    return true;
+  }
+
+  const Grid grid_;
+  const bool send_;
+  const BenchArguments args_;
+  CallOptions options_;
+  Message message_;
+  Histogram latencies_;
+  std::atomic<bool> measuring_{false};
+  std::atomic<bool> stopping_{false};
+  std::atomic<std::uint64_t> operations_{0};
+  std::atomic<std::uint64_t> errors_{0};
+  mutable std::mutex mutex_;
+  std::string first_error_;
+};
+
+/// One asynchronous caller: the end of one operation begins the next.
+struct Chain {
+  Bench* bench;
+  std::atomic<std::uint32_t>* running;
+  std::uint64_t random;
+  Target to{"entity", {}};
+  std::uint32_t errors_in_a_row = 0;
+
+  void next() {
+    bench->begin(to, random, SteadyClock::now(), [this](bool ok) {
+      errors_in_a_row = ok ? 0 : errors_in_a_row + 1;
+      if (bench->stopping() || errors_in_a_row > kErrorsInARowMax) {
+        running->fetch_sub(1, std::memory_order_release);
+        running->notify_all();
+        return;
+      }
+      next();
+    });
+  }
+};
+
+std::uint64_t seed_of(std::uint64_t n) { return (n + 1) * 0x9e3779b97f4a7c15ULL; }
+
+/// Whoever makes the load, on the bench's terms: started, told to stop by the bench, and waited for.
+class Load {
+ public:
+  Load(Bench& bench, const BenchArguments& args) : bench_(bench) {
+    if (args.rate > 0) {
+      threads_.emplace_back([this, rate = args.rate] { paced(rate); });
+    } else if (args.threads) {
+      for (std::uint32_t i = 0; i < args.callers; ++i) threads_.emplace_back([this, i] { caller(i); });
+    } else {
+      const std::uint32_t chains = args.callers * args.in_flight;
+      running_.store(chains);
+      for (std::uint32_t i = 0; i < chains; ++i) {
+        chains_.push_back(std::make_unique<Chain>(Chain{&bench, &running_, seed_of(i)}));
+      }
+      for (auto& chain : chains_) chain->next();
+    }
+  }
+  ~Load() {
+    bench_.stop();
+    for (std::thread& thread : threads_) thread.join();
+    for (std::uint32_t left = running_.load(); left != 0; left = running_.load()) running_.wait(left);
+  }
+  Load(const Load&) = delete;
+  Load& operator=(const Load&) = delete;
+
+ private:
+  void caller(std::uint32_t index) {
+    std::uint64_t random = seed_of(index);
+    Target to{"entity", {}};
+    std::uint32_t errors = 0;
+    while (!bench_.stopping() && errors <= kErrorsInARowMax)
+      errors = bench_.blocking(to, random) ? 0 : errors + 1;
+  }
+  /// Latency counts from the moment at which an operation should have begun.
+  void paced(double rate) {
+    std::uint64_t random = seed_of(0);
+    Target to{"entity", {}};
+    const auto start = SteadyClock::now();
+    const std::chrono::duration<double> gap(1.0 / rate);
+    for (std::uint64_t n = 0; !bench_.stopping(); ++n) {
+      const auto due =
+          start + std::chrono::duration_cast<SteadyClock::duration>(gap * static_cast<double>(n));
+      std::this_thread::sleep_until(due);  // returns at once when it is late
+      running_.fetch_add(1);
+      bench_.begin(to, random, due, [this](bool) {
+        running_.fetch_sub(1, std::memory_order_release);
+        running_.notify_all();
+      });
+    }
+  }
+
+  Bench& bench_;
+  std::atomic<std::uint32_t> running_{0};
+  std::vector<std::unique_ptr<Chain>> chains_;
+  std::vector<std::thread> threads_;
+};
+
+/// Waits, showing progress on a terminal. False when interrupted.
+bool wait_for(const Bench& bench, std::chrono::milliseconds time, const char* what) {
+  const bool show = is_terminal(2);
+  const auto begin = SteadyClock::now();
+  std::uint64_t before = bench.operations();
+  auto shown = begin;
+  while (SteadyClock::now() - begin < time && !interrupted()) {
+    const auto left = time - (SteadyClock::now() - begin);
+    std::this_thread::sleep_for(std::min<SteadyClock::duration>(left, 100ms));
+    const auto now = SteadyClock::now();
+    if (!show || now - shown < 1s) continue;
+    const std::uint64_t done = bench.operations();
+    std::fprintf(stderr, "\r%s %2.0f s, %.0f/s   ", what, std::chrono::duration<double>(now - begin).count(),
+                 static_cast<double>(done - before) / std::chrono::duration<double>(now - shown).count());
+    before = done;
+    shown = now;
+  }
+  if (show) std::fprintf(stderr, "\r%40s\r", "");
+  return !interrupted();
+}
+
+Result<std::string> grid_for(Context& context, const BenchArguments& args, const std::string& given) {
+  if (!args.create) return context.grid_name();
+  const std::string name = given.empty() ? "bench" : given;
+  AFDG_ASSIGN(const Admin admin, context.admin());
+  AFDG_ASSIGN(const v1::GridList list, admin.grids());
+  for (const v1::GridInfo& grid : list.grids()) {
+    if (grid.name() == name) return name;
+  }
+  v1::CreateGridCall call;
+  call.set_name(name);
+  call.set_regions(args.regions);
+  call.set_replication(1);
+  call.add_types("entity");
+  const Result<v1::GridInfo> made = admin.create_grid(call);
+  if (!made && made.code() != Code::kAlreadyExists) return made.error();
+  return name;
+}
+
+std::string fixed(double value, int digits) {
+  char text[48];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+Result<Exit> bench(Context& context, bool send, const BenchArguments& args, const std::string& given_grid) {
+  const std::uint64_t outstanding = std::uint64_t{args.callers} * (args.threads ? 1 : args.in_flight);
+  if (outstanding > (args.threads ? kThreadsMax : kOutstandingMax)) {
+    return fail(Code::kInvalidArgument, "--callers and --in-flight make " + std::to_string(outstanding) +
+                                            " calls at a time: give at most " +
+                                            std::to_string(args.threads ? kThreadsMax : kOutstandingMax));
+  }
+  AFDG_ASSIGN(const std::chrono::milliseconds time, parse_duration(args.seconds));
+  AFDG_ASSIGN(const std::chrono::milliseconds warmup, parse_duration(args.warmup));
+  if (time.count() < 1) return fail(Code::kInvalidArgument, "--seconds is 0: give more");
+  ClientOptions options;
+  options.calls_max = std::max<std::uint32_t>(options.calls_max, static_cast<std::uint32_t>(outstanding) + 1);
+  options.bytes_max = std::max<std::uint64_t>(options.bytes_max, outstanding * (args.size + 256ULL));
+  options.window_max = std::max(options.window_max, options.calls_max * 4);
+  AFDG_ASSIGN(Client * client, context.client(options));
+  AFDG_ASSIGN(const std::string name, grid_for(context, args, given_grid));
+  catch_interrupt();
+  Bench run(client->grid(name), send, args, context.timeout());
+  double seconds = 0;
+  ClientStats before;
+  ClientStats after;
+  {
+    const Load load(run, args);
+    wait_for(run, warmup, "warming up");
+    before = client->stats();
+    const auto begin = SteadyClock::now();
+    run.measure(true);
+    wait_for(run, time, "measuring");
+    run.measure(false);
+    seconds = std::chrono::duration<double>(SteadyClock::now() - begin).count();
+    after = client->stats();
+  }
+  const Histogram& latencies = run.latencies();
+  const double per_second = static_cast<double>(run.operations()) / seconds;
+  const std::uint64_t frames = after.frames_written - before.frames_written;
+  const double per_write = frames == 0 ? 0
+                                       : static_cast<double>(after.calls_written - before.calls_written) /
+                                             static_cast<double>(frames);
+  const nlohmann::json json = {{"operations", run.operations()},
+                               {"seconds", seconds},
+                               {"per_second", per_second},
+                               {"p50_us", latencies.quantile_us(0.5)},
+                               {"p90_us", latencies.quantile_us(0.9)},
+                               {"p99_us", latencies.quantile_us(0.99)},
+                               {"p999_us", latencies.quantile_us(0.999)},
+                               {"errors", run.errors()},
+                               {"messages_per_write", per_write},
+                               {"callers", args.callers},
+                               {"in_flight", args.threads ? 1 : args.in_flight},
+                               {"threads", args.threads},
+                               {"keys", args.keys},
+                               {"rate", args.rate}};
+  context.print(json, Table{{"OPERATIONS", "SECONDS", "PER SECOND", "P50 us", "P90 us", "P99 us", "P99.9 us",
+                             "ERRORS", "PER WRITE"},
+                            {{std::to_string(run.operations()), fixed(seconds, 1), fixed(per_second, 0),
+                              fixed(latencies.quantile_us(0.5), 0), fixed(latencies.quantile_us(0.9), 0),
+                              fixed(latencies.quantile_us(0.99), 0), fixed(latencies.quantile_us(0.999), 0),
+                              std::to_string(run.errors()), fixed(per_write, 1)}}});
+  if (interrupted()) return Exit::kInterrupted;
+  if (run.errors() > 0) {
+    std::cerr << "afdg: " << run.errors() << " operations failed; the first: " << run.first_error() << "\n";
+    return Exit::kRefused;
+  }
+  return Exit::kOk;
+}
+
+void add_one(CLI::App* group, const char* name, const char* what, bool send, Action& chosen,
+             const CLI::App& app) {
+  auto args = std::make_shared<BenchArguments>();
+  CLI::App* command = group->add_subcommand(name, what);
+  command->add_option("--callers", args->callers, "how many (50)")->check(CLI::PositiveNumber);
+  command->add_flag("--threads", args->threads, "each caller is a thread that waits for its answer");
+  command->add_option("--in-flight", args->in_flight, "calls that each caller has under way (1)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--keys", args->keys, "agents: entity/k<n>, n below this (100000)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--size", args->size, "bytes of a message, at least");
+  command->add_option("--seconds", args->seconds, "how long to measure (10s)");
+  command->add_option("--warmup", args->warmup, "how long before that (1s)");
+  command->add_option("--rate", args->rate, "so many a second, whatever the answers take")
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--create", args->create, "create the grid (that of -g, or bench) when it is not there");
+  command->add_option("--regions", args->regions, "of the grid that --create makes (8)")
+      ->check(CLI::PositiveNumber);
+  command->callback([args, send, &chosen, &app] {
+    const std::string grid = app.get_option("--grid")->as<std::string>();
+    chosen = [args, send, grid](Context& c) {
+      return guarded(c, [&] { return bench(c, send, *args, grid); });
+    };
+  });
+}
+
+}  // namespace
+
+void add_bench_commands(CLI::App& app, Action& chosen) {
+  CLI::App* group = app.add_subcommand("bench", "Measure: Increment on entity/k<n>, n at random");
+  group->require_subcommand(1);
+  add_one(group, "request", "Requests: each waits for its durable answer", false, chosen, app);
+  add_one(group, "send", "One-way messages: each waits until it is durable", true, chosen, app);
+}
+
+}  // namespace afdg::client::cli

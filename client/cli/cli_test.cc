@@ -1,0 +1,303 @@
+// The program `afdg` itself, run against a server in this process.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "afdg/v1/admin.pb.h"
+#include "client/cli/context.h"
+#include "client/cli/histogram.h"
+#include "client/cli/record_format.h"
+#include "client/testing/fake_server.h"
+
+extern char** environ;
+
+namespace afdg::client::cli {
+namespace {
+
+using client::testing::FakeServer;
+using client::testing::Mode;
+using client::testing::SeenCall;
+using ::testing::HasSubstr;
+
+struct Ran {
+  int exit = -1;
+  std::string out;
+  std::string err;
+  [[nodiscard]] nlohmann::json json() const { return nlohmann::json::parse(out); }
+};
+
+std::string slurp(std::FILE* file) {
+  std::string text;
+  std::rewind(file);
+  char buffer[4096];
+  for (std::size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, file)) > 0;) text.append(buffer, n);
+  std::fclose(file);
+  return text;
+}
+
+Ran run_program(std::vector<std::string> words, const std::string& input = {}) {
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  std::FILE* in = std::tmpfile();
+  std::FILE* out = std::tmpfile();
+  std::FILE* err = std::tmpfile();
+  std::fwrite(input.data(), 1, input.size(), in);
+  std::fflush(in);
+  std::rewind(in);
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  posix_spawn_file_actions_adddup2(&files, fileno(in), 0);
+  posix_spawn_file_actions_adddup2(&files, fileno(out), 1);
+  posix_spawn_file_actions_adddup2(&files, fileno(err), 2);
+  pid_t pid = 0;
+  EXPECT_EQ(posix_spawnp(&pid, argv[0], &files, nullptr, argv.data(), environ), 0);
+  int status = 0;
+  waitpid(pid, &status, 0);
+  posix_spawn_file_actions_destroy(&files);
+  std::fclose(in);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(out), slurp(err)};
+}
+
+class Cli : public ::testing::Test {
+ protected:
+  Ran afdg(std::vector<std::string> words, const std::string& input = {}) {
+    words.insert(words.begin(), {AFDG_PROGRAM, "-s", server_.address()});
+    return run_program(std::move(words), input);
+  }
+  FakeServer server_;
+};
+
+const char* const kByTwo = R"({"key":"n","by":2})";
+
+TEST_F(Cli, BareShowsTheServerAndWhatToTryNext) {
+  const Ran run = afdg({});
+  EXPECT_EQ(run.exit, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("afdgd 0.1.0"));
+  EXPECT_THAT(run.out, HasSubstr("Try next"));
+  EXPECT_EQ(afdg({"-o", "json"}).json()["version"], "0.1.0");
+}
+
+TEST_F(Cli, RequestPrintsTheAnswer) {
+  const Ran run = afdg({"agent", "request", "entity/alice", "Increment", kByTwo, "-v"});
+  EXPECT_EQ(run.exit, 0) << run.err;
+  EXPECT_EQ(nlohmann::json::parse(run.out)["value"], "2");
+  EXPECT_THAT(run.err, HasSubstr("offset 1"));
+  EXPECT_EQ(
+      afdg({"agent", "request", "entity/alice", "Increment", "-", "-o", "json"}, kByTwo).json()["value"],
+      "4");
+  EXPECT_EQ(afdg({"agent", "request", "entity/alice", "Increment", kByTwo, "--id", "x"}).exit, 0);
+  EXPECT_EQ(afdg({"agent", "request", "entity/alice", "Increment", kByTwo, "--id", "x"}).exit, 0);
+  EXPECT_EQ(server_.counter("alice"), 6);
+}
+
+TEST_F(Cli, ReadsAMessageFromAFile) {
+  const std::string path = ::testing::TempDir() + "/afdg-cli-message-" + std::to_string(getpid()) + ".json";
+  std::ofstream(path) << kByTwo;
+  EXPECT_EQ(afdg({"agent", "request", "entity/a", "Increment", "@" + path}).exit, 0);
+  EXPECT_EQ(server_.counter("a"), 2);
+  unlink(path.c_str());
+  EXPECT_EQ(afdg({"agent", "request", "entity/a", "Increment", "@" + path}).exit, 2);
+}
+
+TEST_F(Cli, SendPrintsWhereItIsLogged) {
+  const Ran run = afdg({"agent", "send", "entity/alice", "Increment", kByTwo});
+  EXPECT_EQ(run.exit, 0) << run.err;
+  EXPECT_THAT(run.out, ::testing::MatchesRegex("g\\.messages\\[[0-3]\\]@1\n"));
+  EXPECT_EQ(afdg({"-o", "json", "agent", "send", "entity/alice", "Increment", kByTwo}).json()["topic"],
+            "g.messages");
+}
+
+TEST_F(Cli, ExitCodesTellWhatWentWrong) {
+  EXPECT_EQ(afdg({"agent", "request", "entity/a", "Fail", "{}"}).exit, 1);
+  EXPECT_EQ(afdg({"agent", "request", "entity", "Increment", "{}"}).exit, 2);
+  EXPECT_EQ(afdg({"agent", "request", "entity/a", "Increment", "{"}).exit, 2);
+  EXPECT_EQ(afdg({"agent", "request"}).exit, 2);
+  EXPECT_EQ(afdg({"nonsense"}).exit, 2);
+  EXPECT_EQ(afdg({"-o", "xml"}).exit, 2);
+  EXPECT_EQ(afdg({"--timeout", "soon"}).exit, 2);
+  EXPECT_EQ(afdg({"agent", "request", "nobody/a", "Increment", "{}"}).exit, 3);
+  EXPECT_EQ(afdg({"-g", "none", "agent", "request", "entity/a", "Increment", "{}"}).exit, 3);
+  EXPECT_EQ(afdg({"topic", "consume", "none"}).exit, 3);
+  EXPECT_EQ(run_program({AFDG_PROGRAM, "-s", "127.0.0.1:1", "--timeout", "200ms", "grid", "list"}).exit, 4);
+  EXPECT_EQ(afdg({"grid", "create", "g"}).exit, 1);
+  server_.set_refusal([](const SeenCall&) { return Code::kOverloaded; });
+  EXPECT_EQ(afdg({"agent", "request", "entity/a", "Increment", "{}"}).exit, 6);
+  server_.set_refusal([](const SeenCall&) { return Code::kPermissionDenied; });
+  EXPECT_EQ(afdg({"agent", "request", "entity/a", "Increment", "{}"}).exit, 8);
+}
+
+TEST_F(Cli, InDoubtPrintsTheIdToRepeatWith) {
+  server_.set_mode(Mode::kIgnore);
+  const Ran run = afdg({"--timeout", "200ms", "agent", "request", "entity/a", "Increment", "{}"});
+  EXPECT_EQ(run.exit, 5);
+  EXPECT_THAT(run.err, HasSubstr("--id cli-"));
+}
+
+TEST_F(Cli, ErrorsAreOneSentenceOrAnObject) {
+  const Ran text = afdg({"-g", "none", "agent", "request", "entity/a", "Increment", "{}"});
+  EXPECT_EQ(std::count(text.err.begin(), text.err.end(), '\n'), 1);
+  EXPECT_TRUE(text.out.empty());
+  const Ran json = afdg({"-o", "json", "-g", "none", "agent", "request", "entity/a", "Increment", "{}"});
+  EXPECT_EQ(json.json()["error"]["code"], "kUnknownGrid");
+  EXPECT_EQ(afdg({"-o", "json", "agent", "request"}).json()["error"]["code"], "kInvalidArgument");
+}
+
+TEST_F(Cli, TheOnlyGridNeedsNoNameAndSeveralDo) {
+  EXPECT_EQ(afdg({"region", "list"}).exit, 0);
+  EXPECT_EQ(afdg({"grid", "create", "other", "--regions", "4"}).exit, 0);
+  const Ran run = afdg({"region", "list"});
+  EXPECT_EQ(run.exit, 2);
+  EXPECT_THAT(run.err, HasSubstr("-g"));
+  EXPECT_EQ(afdg({"region", "list", "-g", "g"}).exit, 0);
+  EXPECT_EQ(afdg({"grid", "delete", "other"}).exit, 0);
+  EXPECT_EQ(afdg({"grid", "delete", "other"}).exit, 3);
+}
+
+TEST_F(Cli, JsonOutputIsJsonForEveryListing) {
+  ASSERT_EQ(afdg({"agent", "request", "entity/alice", "Increment", kByTwo}).exit, 0);
+  EXPECT_EQ(afdg({"-o", "json", "grid", "list"}).json()[0]["name"], "g");
+  EXPECT_EQ(afdg({"-o", "json", "region", "list"}).json().size(), 4U);
+  EXPECT_EQ(afdg({"-o", "json", "region", "lag"}).json()[0]["lag"], 0);
+  EXPECT_EQ(afdg({"-o", "json", "topic", "list"}).json()[0]["name"], "words");
+  EXPECT_EQ(afdg({"-o", "json", "topic", "describe", "words"}).json()["partitions"], 1);
+  EXPECT_EQ(afdg({"-o", "json", "catalog", "nodes"}).json()[0]["alive"], true);
+  EXPECT_EQ(afdg({"-o", "json", "catalog", "route", "entity/alice"}).json()["node"], 1);
+  EXPECT_EQ(afdg({"-o", "json", "agent", "list", "entity"}).json(), nlohmann::json({"alice"}));
+  EXPECT_EQ(afdg({"-o", "raw", "agent", "list", "entity"}).out, "alice\n");
+  EXPECT_TRUE(afdg({"-o", "json", "top", "-n", "1", "--every", "100ms"}).json().contains("turns_per_s"));
+}
+
+TEST_F(Cli, FanoutPrintsEachOutcomeAndASummary) {
+  const Ran good = afdg({"agent", "fanout", "entity", "--keys", "a,b", "Increment", kByTwo});
+  EXPECT_EQ(good.exit, 0) << good.err;
+  EXPECT_THAT(good.out, HasSubstr("a\tok\t"));
+  EXPECT_THAT(good.out, HasSubstr("2 ok\n"));
+  EXPECT_EQ(afdg({"agent", "fanout", "entity", "--keys-from", "-", "Increment", kByTwo}, "a\nb\n").exit, 0);
+  server_.set_refusal([](const SeenCall& call) { return call.key == "b" ? Code::kOverloaded : Code::kOk; });
+  const Ran part = afdg({"agent", "fanout", "entity", "--all", "Increment", kByTwo, "--id", "night"});
+  EXPECT_EQ(part.exit, 7);
+  EXPECT_THAT(part.out, HasSubstr("1 ok, 1 overloaded"));
+  server_.set_refusal(nullptr);
+  const Ran again =
+      afdg({"-o", "json", "agent", "fanout", "entity", "--all", "Increment", kByTwo, "--id", "night"});
+  EXPECT_EQ(again.exit, 0);
+  EXPECT_EQ(again.json()["counts"]["ok"], 2);
+  EXPECT_EQ(again.json()["outcomes"].size(), 2U);
+  EXPECT_EQ(server_.counter("a"), 6);
+  EXPECT_EQ(afdg({"agent", "fanout", "entity", "Increment", kByTwo}).exit, 2);
+}
+
+TEST_F(Cli, ConsumePrintsRecordsInTheGivenForm) {
+  EXPECT_EQ(afdg({"topic", "consume", "words", "-e", "-f", "%t/%p/%o %k=%v\\n"}).out,
+            "words/0/0 k0=alpha\nwords/0/1 k1=beta\nwords/0/2 k2=gamma\n");
+  EXPECT_EQ(afdg({"topic", "consume", "words", "-e", "-n", "1", "-o", "raw"}).out, "alpha\n");
+  const Ran json = afdg({"topic", "consume", "words", "-e", "-n", "1", "-o", "json"});
+  EXPECT_EQ(json.json()["value"], "alpha");
+  EXPECT_EQ(afdg({"topic", "consume", "words", "-f", "%q"}).exit, 2);
+  EXPECT_EQ(afdg({"topic", "consume", "words", "--from", "soon"}).exit, 2);
+}
+
+TEST_F(Cli, BenchMeasures) {
+  for (const char* what : {"request", "send"}) {
+    const Ran run = afdg({"-o", "json", "bench", what, "--callers", "8", "--seconds", "0.2", "--warmup", "0",
+                          "--keys", "10", "--size", "64"});
+    ASSERT_EQ(run.exit, 0) << run.err;
+    const nlohmann::json json = run.json();
+    EXPECT_GT(json["operations"], 0);
+    EXPECT_EQ(json["errors"], 0);
+    EXPECT_GT(json["p50_us"], 0.0);
+    EXPECT_GE(json["p999_us"], json["p50_us"]);
+  }
+  EXPECT_EQ(
+      afdg({"bench", "request", "--callers", "4", "--threads", "--seconds", "0.1", "--warmup", "0"}).exit, 0);
+  const Ran paced =
+      afdg({"-o", "json", "bench", "request", "--rate", "200", "--seconds", "500ms", "--warmup", "0"});
+  EXPECT_NEAR(paced.json()["per_second"].get<double>(), 200, 60);
+}
+
+TEST_F(Cli, CompletionScriptsAreValid) {
+  const Ran bash = run_program({AFDG_PROGRAM, "completion", "bash"});
+  EXPECT_EQ(bash.exit, 0);
+  const Ran checked = run_program({"bash", "-n"}, bash.out);
+  EXPECT_EQ(checked.exit, 0) << checked.err;
+  const Ran used = run_program({"bash", "-c",
+                                bash.out + "\nCOMP_WORDS=(afdg -o json agent re); COMP_CWORD=4; _afdg; "
+                                           "echo \"${COMPREPLY[*]}\""});
+  EXPECT_EQ(used.out, "request\n");
+  EXPECT_THAT(run_program({AFDG_PROGRAM, "completion", "zsh"}).out, HasSubstr("#compdef afdg"));
+  EXPECT_THAT(run_program({AFDG_PROGRAM, "completion", "fish"}).out, HasSubstr("complete -c afdg"));
+  EXPECT_EQ(run_program({AFDG_PROGRAM, "completion", "tcsh"}).exit, 2);
+}
+
+TEST_F(Cli, TheEnvironmentNamesTheServerAndFlagsWin) {
+  setenv("AFDG_SERVER", server_.address().c_str(), 1);
+  setenv("AFDG_GRID", "none", 1);
+  EXPECT_EQ(run_program({AFDG_PROGRAM, "grid", "list"}).exit, 0);
+  EXPECT_EQ(run_program({AFDG_PROGRAM, "agent", "request", "entity/a", "Increment", kByTwo}).exit, 3);
+  EXPECT_EQ(run_program({AFDG_PROGRAM, "-g", "g", "agent", "request", "entity/a", "Increment", kByTwo}).exit,
+            0);
+  unsetenv("AFDG_SERVER");
+  unsetenv("AFDG_GRID");
+}
+
+TEST(CliParts, DurationsAndTimes) {
+  EXPECT_EQ(parse_duration("5s")->count(), 5000);
+  EXPECT_EQ(parse_duration("250ms")->count(), 250);
+  EXPECT_EQ(parse_duration("0.5")->count(), 500);
+  EXPECT_EQ(parse_duration("2m")->count(), 120'000);
+  for (const char* bad : {"", "s", "5 s", "-1s", "1y", "1e300s", "nan"})
+    EXPECT_FALSE(parse_duration(bad).ok()) << bad;
+  EXPECT_EQ(*parse_time("1000"), 1000);
+  EXPECT_EQ(*parse_time("2026-01-31T12:00:00Z"), 1769860800000);
+  EXPECT_TRUE(parse_time("-5m").ok());
+  EXPECT_FALSE(parse_time("yesterday").ok());
+}
+
+TEST(CliParts, TargetsSplitAtTheFirstSlash) {
+  EXPECT_EQ(parse_target("a/b/c")->key, "b/c");
+  for (const char* bad : {"a", "/a", "a/", ""})
+    EXPECT_EQ(parse_target(bad).code(), Code::kInvalidArgument) << bad;
+}
+
+TEST(CliParts, RecordsAreFormatted) {
+  v1::ConsumedRecord record;
+  record.set_topic("t");
+  record.set_offset(7);
+  record.set_value("v");
+  record.set_timestamp_unix_ms(5);
+  auto* header = record.add_headers();
+  header->set_key("a");
+  header->set_value("b");
+  std::string out;
+  format_record("%t %p %o [%k] %v %T %h %%\\t\\\\\\n", record, out);
+  EXPECT_EQ(out, "t 0 7 [] v 5 a=b %\t\\\n");
+  EXPECT_FALSE(check_record_format("%").ok());
+  EXPECT_FALSE(check_record_format("\\x").ok());
+}
+
+TEST(CliParts, BytesThatAreNoTextBecomeBase64) {
+  EXPECT_EQ(bytes_json("text"), "text");
+  EXPECT_EQ(bytes_json("\xff"), "/w==");
+  EXPECT_EQ(bytes_json("\xff\xfe"), "//4=");
+  EXPECT_EQ(bytes_json("\xff\xfe\xfd"), "//79");
+}
+
+TEST(CliParts, AHistogramsQuantilesAreWithinOneSixtyFourth) {
+  Histogram histogram;
+  for (std::uint64_t us = 1; us <= 1000; ++us) histogram.add(us * 1000);
+  EXPECT_NEAR(histogram.quantile_us(0.5), 500, 500.0 / 64 + 1);
+  EXPECT_NEAR(histogram.quantile_us(0.999), 999, 999.0 / 64 + 1);
+  EXPECT_EQ(Histogram().quantile_us(0.5), 0);
+  histogram.add(~std::uint64_t{0});  // beyond the last bucket
+  EXPECT_EQ(histogram.count(), 1001U);
+}
+
+}  // namespace
+}  // namespace afdg::client::cli

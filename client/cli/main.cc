@@ -1,0 +1,86 @@
+// afdg: the command line. docs/cli.md is its manual.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "client/cli/commands.h"
+
+namespace {
+
+using namespace afdg::client::cli;
+
+void add_globals(CLI::App& app, Globals& globals) {
+  app.add_option("-s,--server", globals.server, "HOST:PORT of any node (127.0.0.1:7400)")
+      ->envname("AFDG_SERVER");
+  app.add_option("-g,--grid", globals.grid, "the grid; not needed where the server has one")
+      ->envname("AFDG_GRID");
+  app.add_option("-o,--output", globals.output, "table, json or raw (table)");
+  app.add_option("--timeout", globals.timeout, "how long a call may take (5s)");
+  app.add_flag("-v,--verbose", globals.verbose, "more on standard error");
+}
+
+/// Global options may stand anywhere: before the command or after it.
+void let_globals_fall_through(CLI::App& app) {
+  for (CLI::App* sub : app.get_subcommands(nullptr)) {
+    sub->fallthrough();
+    let_globals_fall_through(*sub);
+  }
+}
+
+bool wants_json(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--output=json" || word == "-ojson") return true;
+    if ((word == "-o" || word == "--output") && i + 1 < argc && std::string_view(argv[i + 1]) == "json")
+      return true;
+  }
+  return false;
+}
+
+int run(int argc, char** argv) {
+  Globals globals;
+  Action chosen;
+  CLI::App app("afdg: talk to agents, grids and topics of an AFDG server", "afdg");
+  app.set_version_flag("--version", "afdg 0.1.0");
+  app.footer(
+      "Errors say what to do. Exit: 0 ok, 1 refused, 2 usage, 3 not found, 4 unreachable, 5 in doubt,\n"
+      "6 overloaded, 7 a fan-out failed in part, 8 denied, 130 interrupted.");
+  app.require_subcommand(0, 1);
+  add_globals(app, globals);
+  add_agent_commands(app, chosen);
+  add_grid_commands(app, chosen);
+  add_region_commands(app, chosen);
+  add_topic_commands(app, chosen);
+  add_catalog_commands(app, chosen);
+  add_bench_commands(app, chosen);
+  add_top_command(app, chosen);
+  add_completion_command(app, chosen);
+  let_globals_fall_through(app);
+  Context context(globals);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    if (wants_json(argc, argv)) globals.output = "json";     // it may not have been read yet
+    return static_cast<int>(context.fail(
+        afdg::fail(afdg::Code::kInvalidArgument,
+                   std::string(error.what()) + ": see afdg --help, or --help after the command")));
+  }
+  if (const afdg::Status ready = context.prepare(); !ready)
+    return static_cast<int>(context.fail(ready.error()));
+  return static_cast<int>(chosen ? chosen(context) : show_state(context));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::ios::sync_with_stdio(false);
+  try {
+    const int code = run(argc, argv);
+    std::cout.flush();
+    return code;
+  } catch (const std::exception& error) {
+    std::cerr << "afdg: a rule inside the program was broken: " << error.what() << "; report it\n";
+    return static_cast<int>(Exit::kRefused);
+  }
+}

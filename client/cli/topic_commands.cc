@@ -1,0 +1,205 @@
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "afdg/v1/admin.pb.h"
+#include "client/cli/commands.h"
+#include "client/cli/record_format.h"
+
+namespace afdg::client::cli {
+namespace {
+
+struct Creating {
+  std::string name;
+  std::uint32_t partitions = 1;
+  std::uint32_t replication = 1;
+  std::vector<std::string> config;
+};
+struct Consuming {
+  std::string topic;
+  std::vector<std::uint32_t> partitions;
+  std::string from = "start";
+  std::uint64_t count = 0;
+  bool stop_at_end = false;
+  std::string format;
+};
+
+Table table_of(const std::vector<v1::TopicInfo>& topics) {
+  Table table{{"TOPIC", "PARTITIONS", "REPLICATION", "DURABILITY", "GRID"}, {}};
+  for (const v1::TopicInfo& topic : topics) {
+    table.rows.push_back({topic.name(), std::to_string(topic.partitions()),
+                          std::to_string(topic.replication()), topic.durability(), topic.grid()});
+  }
+  return table;
+}
+
+Result<Exit> create(Context& context, const Creating& args) {
+  v1::CreateTopicCall call;
+  call.set_name(args.name);
+  call.set_partitions(args.partitions);
+  call.set_replication(args.replication);
+  for (const std::string& pair : args.config) {
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return fail(Code::kInvalidArgument, "configuration '" + pair + "' is not KEY=VALUE");
+    }
+    (*call.mutable_config())[pair.substr(0, equals)] = pair.substr(equals + 1);
+  }
+  AFDG_ASSIGN(const Admin admin, context.admin());
+  AFDG_ASSIGN(const v1::TopicInfo topic, admin.create_topic(call));
+  context.print(to_json(topic), table_of({topic}));
+  return Exit::kOk;
+}
+
+Result<Exit> list(Context& context) {
+  AFDG_ASSIGN(const Admin admin, context.admin());
+  AFDG_ASSIGN(const v1::TopicList list, admin.topics({}));
+  context.print(to_json(list)["topics"], table_of({list.topics().begin(), list.topics().end()}));
+  return Exit::kOk;
+}
+
+Result<Exit> describe(Context& context, const std::string& name) {
+  v1::TopicsCall call;
+  call.set_name(name);
+  AFDG_ASSIGN(const Admin admin, context.admin());
+  AFDG_ASSIGN(const v1::TopicList list, admin.topics(call));
+  if (list.topics().empty()) {
+    return fail(Code::kNotFound, "topic '" + name + "' does not exist: see afdg topic list");
+  }
+  const v1::TopicInfo& topic = list.topics(0);
+  if (context.output() == Output::kTable) {
+    context.print({}, table_of({topic}));
+    for (const auto& [key, value] : topic.config()) std::cout << "  " << key << "=" << value << "\n";
+    std::cout << "\n";
+  }
+  Table table{{"PARTITION", "LEADER", "EPOCH", "START", "END", "SIZE", "SEGMENTS", "FAULT"}, {}};
+  for (const v1::PartitionInfo& part : topic.partition_infos()) {
+    table.rows.push_back({std::to_string(part.index()), std::to_string(part.leader()),
+                          std::to_string(part.epoch()), std::to_string(part.start()),
+                          std::to_string(part.end()), bytes_text(part.bytes()),
+                          std::to_string(part.segments()), part.fault()});
+  }
+  context.print(to_json(topic), table);
+  return Exit::kOk;
+}
+
+Result<Exit> remove(Context& context, const std::string& name) {
+  AFDG_ASSIGN(const Admin admin, context.admin());
+  AFDG_TRY(admin.delete_topic(name));
+  context.print({{"deleted", name}}, Table{{"DELETED"}, {{name}}});
+  return Exit::kOk;
+}
+
+Status set_from(const std::string& from, v1::ConsumeCall& call) {
+  if (from == "start") {
+    call.set_from(v1::ConsumeCall::FROM_START);
+  } else if (from == "end") {
+    call.set_from(v1::ConsumeCall::FROM_END);
+  } else if (!from.empty() && from.front() == '@') {
+    AFDG_ASSIGN(const std::int64_t time, parse_time(from.substr(1)));
+    call.set_from(v1::ConsumeCall::FROM_TIME);
+    call.set_time_unix_ms(time);
+  } else {
+    std::int64_t offset = 0;
+    const char* end = from.data() + from.size();
+    if (from.empty() || std::from_chars(from.data(), end, offset).ptr != end || offset < 0) {
+      return fail(Code::kInvalidArgument,
+                  "--from '" + from + "' is unknown: use start, end, an offset or @TIME");
+    }
+    call.set_from(v1::ConsumeCall::FROM_OFFSET);
+    call.set_offset(offset);
+  }
+  return {};
+}
+
+Result<Exit> consume(Context& context, const Consuming& args) {
+  v1::ConsumeCall call;
+  call.set_topic(args.topic);
+  for (const std::uint32_t partition : args.partitions) call.add_partitions(partition);
+  AFDG_TRY(set_from(args.from, call));
+  call.set_count_max(args.count);
+  call.set_stop_at_end(args.stop_at_end);
+  AFDG_TRY(check_record_format(args.format));
+  const std::string format = !args.format.empty()               ? args.format
+                             : context.output() == Output::kRaw ? "%v\n"
+                                                                : "%p@%o\t%k\t%v\n";
+  AFDG_ASSIGN(const Admin admin, context.admin());
+  catch_interrupt();
+  std::uint64_t seen = 0;
+  std::string out;
+  AFDG_TRY(admin.consume(
+      call,
+      [&](const v1::ConsumedRecords& records) {
+        out.clear();
+        for (const v1::ConsumedRecord& record : records.records()) {
+          if (context.output() == Output::kJson) {  // one object a line: it may never end
+            out += to_json(record).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+          } else {
+            format_record(format, record, out);
+          }
+          ++seen;
+          if (args.count > 0 && seen == args.count) break;
+        }
+        std::cout << out << std::flush;
+        return std::cout.good() && (args.count == 0 || seen < args.count);
+      },
+      [] { return interrupted(); }));
+  context.note(std::to_string(seen) + " records");
+  return interrupted() ? Exit::kInterrupted : Exit::kOk;
+}
+
+}  // namespace
+
+void add_topic_commands(CLI::App& app, Action& chosen) {
+  CLI::App* topic = app.add_subcommand("topic", "Topics, those of grids included");
+  topic->require_subcommand(1);
+
+  auto creating = std::make_shared<Creating>();
+  CLI::App* create_command = topic->add_subcommand("create", "Create a topic");
+  create_command->add_option("name", creating->name, "the topic's name")->required();
+  create_command->add_option("-p,--partitions", creating->partitions, "how many (1)")
+      ->check(CLI::PositiveNumber);
+  create_command->add_option("-r,--replication", creating->replication, "copies (1)")
+      ->check(CLI::PositiveNumber);
+  create_command->add_option("-c,--config", creating->config, "KEY=VALUE as in Kafka; may be repeated")
+      ->allow_extra_args(false);
+  create_command->callback([creating, &chosen] {
+    chosen = [creating](Context& c) { return guarded(c, [&] { return create(c, *creating); }); };
+  });
+
+  topic->add_subcommand("list", "Print the topics")->callback([&chosen] {
+    chosen = [](Context& c) { return guarded(c, [&] { return list(c); }); };
+  });
+
+  auto described = std::make_shared<std::string>();
+  CLI::App* describe_command =
+      topic->add_subcommand("describe", "Print a topic's partitions: leaders, offsets, sizes");
+  describe_command->add_option("name", *described, "the topic")->required();
+  describe_command->callback([described, &chosen] {
+    chosen = [described](Context& c) { return guarded(c, [&] { return describe(c, *described); }); };
+  });
+
+  auto removed = std::make_shared<std::string>();
+  CLI::App* delete_command = topic->add_subcommand("delete", "Delete a topic and its records");
+  delete_command->add_option("name", *removed, "the topic")->required();
+  delete_command->callback([removed, &chosen] {
+    chosen = [removed](Context& c) { return guarded(c, [&] { return remove(c, *removed); }); };
+  });
+
+  auto consuming = std::make_shared<Consuming>();
+  CLI::App* consume_command = topic->add_subcommand("consume", "Print records as they come");
+  consume_command->add_option("topic", consuming->topic, "the topic, such as bank.messages")->required();
+  consume_command->add_option("-p,--partition", consuming->partitions, "only this partition; may be repeated")
+      ->allow_extra_args(false);
+  consume_command->add_option("--from", consuming->from, "start, end, an offset or @TIME (start)");
+  consume_command->add_option("-n,--count", consuming->count, "stop after so many records");
+  consume_command->add_flag("-e,--exit-at-end", consuming->stop_at_end, "stop at the end of what there is");
+  consume_command->add_option("-f,--format", consuming->format,
+                              "%t topic %p partition %o offset %k key %v value %T time %h headers \\n \\t");
+  consume_command->callback([consuming, &chosen] {
+    chosen = [consuming](Context& c) { return guarded(c, [&] { return consume(c, *consuming); }); };
+  });
+}
+
+}  // namespace afdg::client::cli
