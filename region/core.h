@@ -28,7 +28,7 @@ struct Identity {
   std::uint64_t session = 0;         ///< client session, 0: none
   std::uint64_t sequence = 0;        ///< of the session for this region, from 1
   std::uint64_t answered_below = 0;  ///< the session has all answers below it
-  std::string_view request_id;       ///< the caller's own; at most 256 bytes; scoped to (type, key)
+  std::string_view request_id{};     ///< the caller's own; at most 256 bytes; scoped to (type, key)
   std::int32_t source_region = -1;   ///< the outbox of a region of the same grid, -1: none
   std::uint64_t source_number = 0;   ///< contiguous a source, from 1
 };

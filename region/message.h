@@ -16,13 +16,13 @@ namespace afdg::region {
 struct MessageView {
   Offset offset{-1};
   Timestamp timestamp{};
-  std::string_view type;
-  std::string_view key;
-  std::string_view message;
-  std::string_view payload;
+  std::string_view type{};
+  std::string_view key{};
+  std::string_view message{};
+  std::string_view payload{};
   Content content = Content::kProtobuf;
   Want want = Want::kAnswer;
-  Identity identity;
+  Identity identity{};
   Timestamp deadline{};
 };
 

@@ -140,13 +140,12 @@ class RegionCore {
   void put_record(std::string_view key, std::optional<std::string_view> value);
   void count_turn(Offset offset, std::int32_t records_before);
   void write_batch_marks();
-  void fail_open_batch(const Error& error);
+  void set_failed(const Error& error);
   void hand_out_outbox();
   void expire_request_ids(Timestamp now);
 
   // Recovery (recovery.cc)
   Status replay(Epoch epoch);
-  Status rebuild_from(Offset from);
   Status load_control(Timestamp now);
   Status queue_logged();
 
@@ -163,7 +162,7 @@ class RegionCore {
 
   // The open batch.
   log::BatchBuilder messages_, changes_, dead_;
-  Offset messages_base_, changes_base_, dead_base_;
+  Offset messages_base_;
   ReplyBatch replies_;
   std::string turns_;  ///< of the mark: message offset delta and record count of each turn
   std::uint64_t turns_count_ = 0;

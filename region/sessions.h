@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/codec.h"
 #include "base/result.h"
 #include "region/core.h"
 
@@ -23,7 +25,7 @@ struct Outcome {
   std::string text;  ///< answer, or the error's sentence
 };
 void put_outcome(std::string& out, const Outcome& outcome);
-Outcome get_outcome(class ::afdg::ByteReader& reader);
+Outcome get_outcome(ByteReader& reader);
 
 /// Writes a record of `changes` that belongs to the open batch.
 using PutRecord = std::function<void(std::string_view key, std::optional<std::string_view> value)>;
