@@ -145,8 +145,9 @@ TEST_F(Cli, ErrorsAreOneSentenceOrAnObject) {
   EXPECT_EQ(std::count(text.err.begin(), text.err.end(), '\n'), 1);
   EXPECT_TRUE(text.out.empty());
   const Ran json = afdg({"-o", "json", "-g", "none", "agent", "request", "entity/a", "Increment", "{}"});
-  EXPECT_EQ(json.json()["error"]["code"], "kUnknownGrid");
-  EXPECT_EQ(afdg({"-o", "json", "agent", "request"}).json()["error"]["code"], "kInvalidArgument");
+  EXPECT_EQ(nlohmann::json::parse(json.err)["error"]["code"], "kUnknownGrid");
+  const Ran usage = afdg({"-o", "json", "agent", "request"});
+  EXPECT_EQ(nlohmann::json::parse(usage.err)["error"]["code"], "kInvalidArgument");
 }
 
 TEST_F(Cli, TheOnlyGridNeedsNoNameAndSeveralDo) {

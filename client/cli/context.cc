@@ -243,7 +243,7 @@ void Context::note(const std::string& text) const {
 Exit Context::fail(const Error& error) const {
   if (globals_.output == "json") {
     const nlohmann::json json = {{"error", {{"code", code_name(error.code())}, {"text", error.text()}}}};
-    std::cout << json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    std::cerr << json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
   } else {
     std::cerr << "afdg: " << error.text() << "\n";
   }

@@ -74,7 +74,7 @@ class Context {
   /// Prints one result in the chosen form.
   void print(const nlohmann::json& json, const Table& table) const;
   void note(const std::string& text) const;  // standard error, only with -v
-  /// One sentence on standard error, or an object on standard output with -o json; the exit code.
+  /// On standard error: one sentence, or an object with -o json. Returns the exit code.
   Exit fail(const Error& error) const;
 
  private:

@@ -121,8 +121,9 @@ void add_grid_commands(CLI::App& app, Action& chosen) {
   create_command->add_option("name", creating->name, "the grid's name")->required();
   create_command->add_option("--regions", creating->regions, "how many; never changes (16)")
       ->check(CLI::PositiveNumber);
-  create_command->add_option("--type", creating->types,
-                             "an agent type that it hosts; may be repeated (entity)");
+  create_command
+      ->add_option("--type", creating->types, "an agent type that it hosts; may be repeated (entity)")
+      ->allow_extra_args(false);
   create_command->add_option("--replication", creating->replication, "copies of each region (1)")
       ->check(CLI::PositiveNumber);
   create_command->callback([creating, &chosen] {
