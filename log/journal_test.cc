@@ -244,6 +244,44 @@ TEST(JournalRecord, ComesBackAsItWasWritten) {
   }
 }
 
+std::string hex(std::string_view bytes) {
+  std::string out;
+  for (const char c : bytes) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    out.push_back(kDigits[static_cast<unsigned char>(c) >> 4]);
+    out.push_back(kDigits[static_cast<unsigned char>(c) & 15]);
+  }
+  return out;
+}
+
+// Version 1 as it was first written; see docs/formats/journal.md. These bytes never change.
+TEST(Golden, JournalHeaderFrameAndRecoveryPointOfVersion1) {
+  EXPECT_EQ(hex(encode_journal_header(kId).substr(0, 24)),
+            "414644474a524e4c424213f300010000000000000000004d");
+  JournalCore core({kId, 1u << 20}, {}, {});
+  std::string frame(kFrameHeaderBytes, '\0');
+  AppendEncoder append(frame);
+  append.add({TopicId(9), PartitionIndex(1)}, Offset(40), Offset(45), "batch");
+  append.finish();
+  encode_truncate(frame, {TopicId(9), PartitionIndex(1)}, Offset(3));
+  const std::size_t size = frame.size();
+  core.seal(frame, 2, {2, 7, 8 * kJournalBlock});
+  EXPECT_EQ(hex(frame.substr(0, size)),
+            "414a463197f1e819000000000000004d0000000000000002000000000000000700000000000080000000004500"
+            "000002000100000000000000000000000000000000002801010000000000000009000000010000000000000028"
+            "000000000000002d0000000005626174636800000015020000000000000009000000010000000000000003");
+  RecoveryPoint point;
+  point.journal_id = kId;
+  point.replay_from = {3, 99, 5 * kJournalBlock};
+  point.synced_number = 98;
+  point.clean = true;
+  point.partitions.push_back({{TopicId(1), PartitionIndex(2)}, Offset(5), Offset(50), Epoch(4)});
+  EXPECT_EQ(hex(encode_recovery_point(point)),
+            "4146444752435054689f510500010001000000000000004d000000000000000300000000000000630000000000"
+            "005000000000000000006200000001000000000000000100000002000000000000000500000000000000320000"
+            "0004");
+}
+
 TEST(RecoveryPoint, ComesBackAndEveryFlippedByteIsNoticed) {
   RecoveryPoint point;
   point.journal_id = kId;

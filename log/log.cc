@@ -27,7 +27,14 @@ Log::Impl::Impl(store::FileSystem& fs, Clock& clock, const LogOptions& options)
   gather_bytes_max_ = std::min<std::uint64_t>(kGatherBytesMax, journal / 4);
 }
 
-Log::Impl::~Impl() { close().ignore("the next start replays the journal"); }
+Log::Impl::~Impl() {
+  close().ignore("the next start replays the journal");
+  // What never reached a segment holds its shard, which holds it.
+  for (const auto& [id, shard] : shards_) {
+    const std::lock_guard lock(shard->tail_mutex);
+    shard->tail.clear();
+  }
+}
 
 ShardRef Log::Impl::find(TopicPartition id) const {
   const std::lock_guard lock(shards_mutex_);
