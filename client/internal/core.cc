@@ -489,7 +489,7 @@ void Core::on_broken(LinkState& link, std::uint64_t epoch, std::string why) {
   link.state = LinkState::State::kDown;
   link.writing = false;
   link.last_break = std::move(why);
-  link.backoff = link.backoff == 0ms ? 20ms : std::min<std::chrono::milliseconds>(link.backoff * 2, 1000ms);
+  link.backoff = link.backoff == 0ms ? 20ms : std::min<std::chrono::milliseconds>(link.backoff * 2, 250ms);
   link.open_at = clock_.monotonic() + link.backoff;
   std::vector<std::uint32_t> again;
   for (std::uint32_t i = 0; i < blocks_.size() * kSlotsPerBlock; ++i) {

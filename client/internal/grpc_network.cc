@@ -245,7 +245,7 @@ std::shared_ptr<grpc::Channel> GrpcNetwork::channel(const std::string& address) 
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a client's connections are its own
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
     arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 250);
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
   }

@@ -13,13 +13,13 @@ namespace afdg::client::internal {
 enum class Kind : std::uint8_t { kRequest = 0, kSend = 1 };
 
 struct CallBody {
-  std::string_view type;
-  std::string_view key;
-  std::string_view message;
-  std::string_view payload;
+  std::string_view type{};
+  std::string_view key{};
+  std::string_view message{};
+  std::string_view payload{};
   std::uint8_t content = 0;
   Kind kind = Kind::kRequest;
-  std::string_view request_id;
+  std::string_view request_id{};
   std::int64_t deadline_unix_ms = 0;
 };
 
