@@ -78,7 +78,7 @@ afdg::Result<Oracle> ask_awk(const std::string& path) {
 
 std::string grouped(std::int64_t number) {
   std::string text = std::to_string(number);
-  for (std::size_t at = text.size(); at > 3 + (number < 0 ? 1 : 0);) text.insert(at -= 3, ",");
+  for (std::size_t at = text.size(); at > (number < 0 ? 4U : 3U);) text.insert(at -= 3, ",");
   return text;
 }
 
