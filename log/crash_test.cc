@@ -364,7 +364,8 @@ class Trace {
       ++extra_;
       return create(plain(kPlainTopic + extra_, 0), "extra" + std::to_string(extra_), small);
     }
-    if (extra_ == 0) return {};
+    // A topic that is gone is nothing to delete, and acknowledges nothing that was appended before.
+    if (extra_ == 0 || !state_after(steps.size()).contains(plain(kPlainTopic + extra_, 0))) return {};
     steps.push_back({Step::Kind::kDelete, {}, plain(kPlainTopic + extra_, 0), 0, "delete"});
     AFDG_TRY(log_->delete_topic(TopicId(kPlainTopic + extra_)));
     acknowledged = steps.size();
