@@ -162,6 +162,7 @@ Log::Impl::Commit Log::Impl::commit_once() {
     for (const PartRef& part : taking_)
       if (auto done = std::exchange(part->done, nullptr)) done(AppendOutcome::kUnknown);
     taking_.clear();
+    if (options_.committed) options_.committed();
     return Commit::kFailed;
   }
   if (taking_.empty()) return Commit::kNothing;
@@ -232,6 +233,7 @@ Log::Impl::Commit Log::Impl::commit_once() {
   for (const PartRef& part : taking_)
     if (auto done = std::exchange(part->done, nullptr)) done(AppendOutcome::kCommitted);
   taking_.clear();
+  if (options_.committed) options_.committed();
   wake_segments(journal_->core().used() > journal_->core().capacity() / 2);
   return Commit::kDone;
 }
