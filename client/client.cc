@@ -38,10 +38,10 @@ Status check_options(const ClientOptions& options) {
     return fail(Code::kInvalidArgument, "calls_max is " + std::to_string(options.calls_max) + ": give 1 to " +
                                             std::to_string(kCallsMax));
   }
-  if (options.deadline.count() <= 0) {
-    return fail(
-        Code::kInvalidArgument,
-        "the default deadline is " + std::to_string(options.deadline.count()) + " ms: give more than 0");
+  if (options.deadline.count() <= 0 || options.deadline > std::chrono::minutes(10)) {
+    return fail(Code::kInvalidArgument, "the default deadline is " +
+                                            std::to_string(options.deadline.count()) +
+                                            " ms: give more than 0, at most 10 minutes");
   }
   if (options.window_max == 0) return fail(Code::kInvalidArgument, "window_max is 0: give 1 or more");
   return {};

@@ -35,8 +35,8 @@ struct ClientOptions {
 };
 
 struct CallOptions {
-  /// From now; 0: ClientOptions::deadline. Passed before the call left: kDeadlineExceeded or kUnavailable.
-  /// Passed later: kInDoubt.
+  /// From now, at most 10 minutes; 0: ClientOptions::deadline. Passed before the call left: kDeadlineExceeded
+  /// or kUnavailable. Passed later: kInDoubt.
   std::chrono::milliseconds deadline{0};
   /// The caller's own id of this request, scoped to the agent: the same id and payload takes effect once and
   /// gives the same answer, for 24 h by default, from any client. Empty: the client's own session protects

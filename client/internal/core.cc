@@ -17,6 +17,8 @@ constexpr std::size_t kGridsMax = 4096;
 constexpr std::size_t kLinksMax = 1024;
 constexpr std::size_t kSlotBytesKept = 4096;  // of a free slot's buffer
 constexpr auto kRetryDelayMax = 500ms;
+// A region forgets an idle session after 15 minutes; a repeat must come before that.
+constexpr std::chrono::milliseconds kDeadlineMax = 10min;
 
 thread_local bool running_callbacks = false;
 
@@ -133,6 +135,10 @@ void Core::free_slot(std::uint32_t index) {
 
 Status Core::validate(const Call& call) const {
   const CallBody& body = call.body;
+  if (call.deadline > kDeadlineMax) {
+    return fail(Code::kInvalidArgument, "a deadline of " + std::to_string(call.deadline.count()) +
+                                            " ms: give at most " + std::to_string(kDeadlineMax.count()));
+  }
   const auto length = [](std::string_view what, std::string_view value, std::size_t most) -> Status {
     if (!value.empty() && value.size() <= most) return {};
     return fail(Code::kInvalidArgument, std::string(what) + " has " + std::to_string(value.size()) +
@@ -197,6 +203,7 @@ Status Core::start(const Call& call, Callback* done, Slot** blocking) {
   Slot& slot = at(index);
   slot.blocking = blocking != nullptr;
   slot.lost = false;
+  slot.expired_once = false;
   slot.numbered = false;
   slot.identified = !body.request_id.empty();
   slot.key_hash = key_hash;
@@ -320,11 +327,12 @@ bool Core::build_frame(LinkState& link, std::string& frame) {
       append_frame_head(frame, grid->name, setup_.session);
     }
     link.queue.pop_front();
+    const RegionState& region = grid->regions[slot->region];
     append_call(frame, slot->body,
                 {.id = id_of(slot->index),
                  .region = slot->region,
                  .sequence = slot->sequence,
-                 .answered_below = slot->sequence == 0 ? 0 : grid->regions[slot->region].low});
+                 .answered_below = region.session_known && slot->sequence != 0 ? region.low : 0});
     slot->state = State::kSent;
     ++stats_.calls_written;
     if (slot->lost || slot->attempts > 0) ++stats_.resent;
@@ -394,12 +402,20 @@ void Core::take_outcome(LinkState& link, const OutcomeView& view, std::vector<Fi
   ++stats_.outcomes;
   Code code = view.code == 0 ? Code::kOk : code_from_number(view.code);
   std::string text(view.text);
+  const bool ours = slot->sequence != 0 && slot->grid_version == slot->grid->version;
+  if (ours && view.offset >= 0) slot->grid->regions[slot->region].session_known = true;
   if (code != Code::kOk) [[unlikely]] {
     const Retry retry = code_retry(code);
     if (retry == Retry::kRefreshRoute) want_routes(*slot->grid);
     if (retry == Retry::kInDoubt || (retry == Retry::kRefreshRoute && view.offset > 0)) slot->lost = true;
     if (retry == Retry::kRefreshRoute || retry == Retry::kInDoubt ||
         (retry == Retry::kSameCall && slot->lost)) {
+      refuse(slot->index, code, std::move(text));
+      return;
+    }
+    if (code == Code::kRequestExpired && ours && !slot->lost && !slot->expired_once) {
+      slot->expired_once = true;  // the region forgot the session, not this call: it begins the session anew
+      slot->grid->regions[slot->region].session_known = false;
       refuse(slot->index, code, std::move(text));
       return;
     }

@@ -37,6 +37,9 @@ struct RegionState {
   std::uint64_t low = 1;   // every sequence below has ended
   std::uint64_t next = 1;  // to be given out
   std::deque<bool> ended;  // of [low, next)
+  // The region has logged something of this session. Before, it may take answered_below > 1 for a session
+  // that it forgot, because reads and refusals leave no trace there: so none is sent.
+  bool session_known = false;
   LinkState* link = nullptr;
 };
 
@@ -103,9 +106,10 @@ class Core {
   struct Slot {
     State state = State::kFree;
     bool blocking = false;
-    bool lost = false;        // left on a stream that broke, or answered kInDoubt: may have happened
-    bool numbered = false;    // region and sequence are set
-    bool identified = false;  // has the caller's own id: takes no sequence
+    bool lost = false;          // left on a stream that broke, or answered kInDoubt: may have happened
+    bool numbered = false;      // region and sequence are set
+    bool expired_once = false;  // refused as expired at its first sending
+    bool identified = false;    // has the caller's own id: takes no sequence
     std::uint32_t generation = 1;
     std::uint32_t key_hash = 0;
     std::uint32_t region = 0;

@@ -121,7 +121,7 @@ TEST_F(CoreTest, CallsGatherWhileOneWriteIsUnderWay) {
   ASSERT_EQ(wire_.frames[1].calls_size(), 9);
   for (int i = 0; i < 9; ++i) {
     EXPECT_EQ(wire_.frames[1].calls(i).sequence(), std::uint64_t(i) + 2);
-    EXPECT_EQ(wire_.frames[1].calls(i).answered_below(), 1U);
+    EXPECT_EQ(wire_.frames[1].calls(i).answered_below(), 0U);  // nothing of the session is logged yet
   }
   wire_.written();
   wire_.answer(one);
@@ -194,15 +194,37 @@ TEST_F(CoreTest, ARepeatThatExpiredIsInDoubtAndAFirstSendingIsNot) {
   auto first = call("a");
   const v1::Call one = only_call(0);
   wire_.written();
-  wire_.answer(one, Code::kRequestExpired);
+  wire_.answer(one, Code::kRequestExpired, -1);
+  wire_.answer(only_call(1), Code::kRequestExpired, -1);
   EXPECT_EQ(first.get().code, Code::kRequestExpired);
+  wire_.written();
   auto second = call("a");
-  static_cast<void>(only_call(1));
+  static_cast<void>(only_call(2));
   wire_.events->on_broken(wire_.epoch, "cut");
   wire_.wait_open(2);
   wire_.up();
-  wire_.answer(only_call(2), Code::kRequestExpired);
+  wire_.answer(only_call(3), Code::kRequestExpired, -1);
   EXPECT_EQ(second.get().code, Code::kInDoubt);
+}
+
+TEST_F(CoreTest, ASessionThatTheRegionForgotBeginsAnewAndReadsDoNotBeginIt) {
+  auto read = call("a");
+  wire_.answer(only_call(0), Code::kOk, -1);
+  wire_.written();
+  EXPECT_EQ(read.get().code, Code::kOk);
+  auto write = call("a");
+  EXPECT_EQ(only_call(1).answered_below(), 0U);  // the region knows no session yet
+  wire_.answer(only_call(1));
+  wire_.written();
+  EXPECT_EQ(write.get().code, Code::kOk);
+  auto late = call("a");  // a day later
+  EXPECT_EQ(only_call(2).answered_below(), 3U);
+  wire_.written();
+  wire_.answer(only_call(2), Code::kRequestExpired, -1);
+  EXPECT_EQ(only_call(3).sequence(), 3U);
+  EXPECT_EQ(only_call(3).answered_below(), 0U);
+  wire_.answer(only_call(3));
+  EXPECT_EQ(late.get().code, Code::kOk);
 }
 
 TEST_F(CoreTest, WhatNeverLeftIsUnavailableAndWhatLeftIsInDoubt) {
