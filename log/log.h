@@ -52,7 +52,8 @@ struct LogOptions {
   /// Called at the first failed write or sync that is not "disk full". Default: prints and aborts. A handler
   /// that returns leaves a log that refuses everything.
   std::function<void(const Error&)> fatal;
-  /// Called after the completions of each commit, on the thread that called them: whoever gathers what they released lets it go.
+  /// Called after the completions of each commit, on the thread that called them: whoever gathers what they
+  /// released lets it go.
   std::function<void()> committed;
   /// Identity of a new journal; 0: random. For tests that must repeat.
   std::uint64_t journal_id = 0;

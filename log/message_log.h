@@ -32,9 +32,9 @@ struct RecordView {
   std::vector<Header> headers;
 };
 
-/// Builds the records of one append, for one stream, in the wire form of a record batch (v2), without copying them again.
-/// A failed turn is taken back with rollback(savepoint).
-/// Thread-safety: confined. Ownership: owns its buffer; reused after clear(), which keeps the capacity.
+/// Builds the records of one append, for one stream, in the wire form of a record batch (v2), without copying
+/// them again. A failed turn is taken back with rollback(savepoint). Thread-safety: confined. Ownership: owns
+/// its buffer; reused after clear(), which keeps the capacity.
 class BatchBuilder {
  public:
   struct Savepoint {
@@ -77,8 +77,8 @@ struct RegionAppend {
   BatchBuilder* dead = nullptr;
 };
 
-/// Called once per append, in append order, from a thread of the log (or inside append() or pump() of the in-memory twin).
-/// It must not block and must not call back into the log.
+/// Called once per append, in append order, from a thread of the log (or inside append() or pump() of the
+/// in-memory twin). It must not block and must not call back into the log.
 using AppendDone = std::function<void(AppendOutcome outcome)>;
 
 /// What a region reads back.
@@ -88,16 +88,17 @@ struct ReadLimits {
 
 /// The log of one region: the port by which the region core reaches whatever keeps its messages and changes.
 ///
-/// Contract. One writer per region and epoch. An append is atomic over the three streams. Completions arrive in the order of
-/// appends; after one is not kCommitted, no later append of this writer ever becomes readable. Committed means durable and
-/// never truncated. Offsets grow, may be sparse, are never used again. Batch boundaries are not promised to a reader, but what
-/// read() hands out for kChanges never ends inside a turn.
-/// Thread-safety: confined to the region's thread, but for completions. Bounds: a batch is at most batch_bytes_max.
+/// Contract. One writer per region and epoch. An append is atomic over the three streams. Completions arrive
+/// in the order of appends; after one is not kCommitted, no later append of this writer ever becomes
+/// readable. Committed means durable and never truncated. Offsets grow, may be sparse, are never used again.
+/// Batch boundaries are not promised to a reader, but what read() hands out for kChanges never ends inside a
+/// turn. Thread-safety: confined to the region's thread, but for completions. Bounds: a batch is at most
+/// batch_bytes_max.
 class MessageLog {
  public:
   virtual ~MessageLog() = default;
-  /// Takes over as the writer with this epoch: returns once every append of lower epochs is decided. Errors: kFenced when a higher
-  /// epoch was seen, kCorrupt, kIo.
+  /// Takes over as the writer with this epoch: returns once every append of lower epochs is decided. Errors:
+  /// kFenced when a higher epoch was seen, kCorrupt, kIo.
   virtual Status open(Epoch epoch) = 0;
   /// The offset that the next append's first record gets in that stream, should it commit.
   [[nodiscard]] virtual Offset next(Stream stream) const = 0;
@@ -107,15 +108,17 @@ class MessageLog {
   [[nodiscard]] virtual Offset start(Stream stream) const = 0;
   /// A reader of kChanges that starts below this must rebuild from start() (see kRebuild).
   [[nodiscard]] virtual Offset tombstone_horizon() const = 0;
-  /// Takes the turns; `done` tells what became of them. The builders' bytes are taken on return (they may be cleared).
-  /// Errors (nothing was taken, done is not called): kMessageTooLarge, kDiskFull, kOverloaded (bytes in flight), kCorrupt, kFenced.
+  /// Takes the turns; `done` tells what became of them. The builders' bytes are taken on return (they may be
+  /// cleared). Errors (nothing was taken, done is not called): kMessageTooLarge, kDiskFull, kOverloaded
+  /// (bytes in flight), kCorrupt, kFenced.
   virtual Status append(Epoch epoch, const RegionAppend& turns, AppendDone done) = 0;
-  /// Calls `visit` for committed records from `from`, in order, until the limit; returns the offset to go on from (== committed_end
-  /// when all was read). Views live for the call. Errors: kOutOfRange below start or above committed_end; kRebuild below the
-  /// tombstone horizon unless from == start; kCorrupt.
+  /// Calls `visit` for committed records from `from`, in order, until the limit; returns the offset to go on
+  /// from (== committed_end when all was read). Views live for the call. Errors: kOutOfRange below start or
+  /// above committed_end; kRebuild below the tombstone horizon unless from == start; kCorrupt.
   using Visit = std::function<void(const RecordView&)>;
   virtual Result<Offset> read(Stream stream, Offset from, const ReadLimits& limits, const Visit& visit) = 0;
-  /// Allows the start of kMessages to move up to `offset` (retention never passes it), and compaction of kChanges up to `flushed`.
+  /// Allows the start of kMessages to move up to `offset` (retention never passes it), and compaction of
+  /// kChanges up to `flushed`.
   virtual void set_applied(Offset messages_applied, Offset changes_flushed) = 0;
 };
 

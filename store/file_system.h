@@ -12,9 +12,9 @@
 namespace afdg::store {
 
 /// One open file. Positions and sizes in bytes.
-/// Thread-safety: reads and writes at different positions may run concurrently; anything else is the caller's to order.
-/// Errors: kDiskFull (nothing promised about the written range), kIo (names the path and errno's text). A failed sync is
-/// never to be retried: the caller ends the process (architecture: EIO is fatal).
+/// Thread-safety: reads and writes at different positions may run concurrently; anything else is the caller's
+/// to order. Errors: kDiskFull (nothing promised about the written range), kIo (names the path and errno's
+/// text). A failed sync is never to be retried: the caller ends the process (architecture: EIO is fatal).
 class File {
  public:
   virtual ~File() = default;
@@ -43,10 +43,10 @@ class FileLock {
 };
 
 enum class OpenMode : std::uint8_t {
-  kRead,           ///< must exist
-  kReadWrite,      ///< must exist
-  kCreate,         ///< created when absent, kept when present
-  kCreateNew,      ///< kAlreadyExists when present
+  kRead,       ///< must exist
+  kReadWrite,  ///< must exist
+  kCreate,     ///< created when absent, kept when present
+  kCreateNew,  ///< kAlreadyExists when present
 };
 
 /// Where the log and the node keep their files. Paths are absolute or relative to the process, '/' separated.
@@ -56,9 +56,10 @@ class FileSystem {
   virtual ~FileSystem() = default;
   virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
   [[nodiscard]] virtual bool exists(const std::string& path) const = 0;
-  /// Creates the directory and its parents; ok when present. Durable on return: the names of those it created.
+  /// Creates the directory and its parents; ok when present. Durable on return: the names of those it
+  /// created.
   virtual Status create_directories(const std::string& path) = 0;
-  /// The names in a directory, sorted, without "." and "..". 
+  /// The names in a directory, sorted, without "." and "..".
   [[nodiscard]] virtual Result<std::vector<std::string>> list(const std::string& path) const = 0;
   /// Removes a file. Durable after sync_directory of its parent.
   virtual Status remove(const std::string& path) = 0;
@@ -73,8 +74,8 @@ class FileSystem {
   /// Bytes free for this process on the file system that holds `path`.
   [[nodiscard]] virtual Result<std::uint64_t> free_bytes(const std::string& path) const = 0;
 
-  /// Writes a small file so that after a crash either the old or the new content is there, whole (temporary file, sync,
-  /// rename, sync of the directory). Durable on return.
+  /// Writes a small file so that after a crash either the old or the new content is there, whole (temporary
+  /// file, sync, rename, sync of the directory). Durable on return.
   Status replace_file(const std::string& path, std::string_view content);
   /// The whole of a small file. Errors: kMessageTooLarge above `bytes_max`.
   Result<std::string> read_file(const std::string& path, std::uint64_t bytes_max = 64u << 20);
