@@ -104,6 +104,7 @@ struct Options {
   std::int32_t regions = 1;                    ///< of the grid; key -> region
   std::size_t message_bytes_max = 1u << 20;    ///< payload
   std::size_t turn_bytes_max = 4u << 20;       ///< effects of one turn
+  std::size_t answer_bytes_max = 64u << 10;    ///< of a message that may write: answers are remembered
   std::size_t seal_bytes = 64u << 10;          ///< the shell is told to seal at this size
   std::size_t dirty_bytes_max = 64u << 20;     ///< log bytes between checkpoints
   std::size_t live_bytes_max = 128u << 20;     ///< memory of live agents; then CLOCK eviction

@@ -16,39 +16,50 @@ void item_key(std::string& out, std::string_view type, std::string_view agent, c
 
 }  // namespace
 
+RegionCore::Write* LiveState::staged(std::string_view key) const {
+  if (!core_.write_index_.empty()) {
+    const auto found = core_.write_index_.find(key);
+    return found == core_.write_index_.end() ? nullptr : found->second;
+  }
+  for (std::size_t i = core_.write_count_; i-- > 0;) {
+    if (core_.writes_[i].key == key) return &core_.writes_[i];
+  }
+  return nullptr;
+}
+
 Result<std::optional<std::string>> LiveState::get(const agents::ItemId& item) const {
   item_key(core_.scratch_, type_, key_, item);
-  for (std::size_t i = core_.write_count_; i-- > 0;) {
-    if (core_.writes_[i].key == core_.scratch_) return core_.writes_[i].value;
-  }
+  if (const RegionCore::Write* write = staged(core_.scratch_)) return write->value;
   return core_.table_.get(core_.scratch_);
 }
 
-Status LiveState::scan(std::string_view from, std::string_view to, const StateTable::Visit& visit) const {
-  std::map<std::string_view, const std::optional<std::string>*> staged;
-  for (std::size_t i = 0; i < core_.write_count_; ++i) {
-    const auto& write = core_.writes_[i];
-    if (write.key >= from && write.key < to) staged.insert_or_assign(write.key, &write.value);
+Status LiveState::scan(std::string_view entity, std::string_view from, std::string_view to,
+                       const StateTable::Visit& visit) const {
+  if (core_.write_index_.empty()) {
+    for (std::size_t i = 0; i < core_.write_count_; ++i)
+      core_.write_index_.emplace(core_.writes_[i].key, &core_.writes_[i]);
   }
-  auto next = staged.begin();
+  const auto& index = core_.write_index_;
+  auto next = index.lower_bound(from);
+  const auto end = index.lower_bound(to);
   bool go_on = true;
-  const auto staged_below = [&](std::optional<std::string_view> bound) {
-    for (; go_on && next != staged.end() && (!bound || next->first < *bound); ++next) {
-      if (next->second->has_value()) go_on = visit(next->first, **next->second);
-    }
+  const auto take = [&] {
+    const auto& [key, write] = *next++;
+    if (write->value) go_on = visit(key, *write->value);
   };
-  AFDG_TRY(core_.table_.scan(from, to, true, [&](std::string_view key, std::string_view value) {
-    staged_below(key);
+  std::string single;
+  item_key(single, type_, key_, {.entity = entity, .key = {}, .sequence = 0});
+  AFDG_TRY(core_.table_.scan_items(from, to, single, [&](std::string_view key, std::string_view value) {
+    while (go_on && next != end && next->first < key) take();
     if (!go_on) return false;
-    if (next != staged.end() && next->first == key) {
-      const auto& overlaid = *(next++)->second;
-      if (overlaid.has_value()) go_on = visit(key, *overlaid);
+    if (next != end && next->first == key) {
+      take();
     } else {
       go_on = visit(key, value);
     }
     return go_on;
   }));
-  staged_below(std::nullopt);
+  while (go_on && next != end) take();
   return {};
 }
 
@@ -58,23 +69,59 @@ Status LiveState::items(std::string_view entity, std::string_view key, std::int6
   put_list_prefix(prefix, type_, key_, entity, key);
   std::string from = prefix;
   put_sequence(from, from_sequence);
-  return scan(from, prefix_end(prefix), [&](std::string_view at, std::string_view value) {
+  return scan(entity, from, prefix_end(prefix), [&](std::string_view at, std::string_view value) {
     return visit(get_sequence(at.data() + at.size() - 8), value);
   });
 }
 
-Result<std::optional<agents::AgentState::Bounds>> LiveState::bounds(std::string_view entity,
-                                                                    std::string_view key) const {
-  std::optional<Bounds> found;
-  AFDG_TRY(items(entity, key, INT64_MIN, [&](std::int64_t sequence, std::string_view) {
-    if (!found) found = Bounds{sequence, sequence};
-    found->last = sequence;
-    return true;
+Result<std::optional<std::int64_t>> LiveState::first_from(std::string_view entity, std::string_view prefix,
+                                                          std::int64_t sequence) const {
+  std::string from(prefix);
+  put_sequence(from, sequence);
+  std::optional<std::int64_t> found;
+  AFDG_TRY(scan(entity, from, prefix_end(prefix), [&](std::string_view at, std::string_view) {
+    found = get_sequence(at.data() + at.size() - 8);
+    return false;
   }));
   return found;
 }
 
+Result<std::optional<agents::AgentState::Bounds>> LiveState::bounds(std::string_view entity,
+                                                                    std::string_view key) const {
+  std::string prefix;
+  put_list_prefix(prefix, type_, key_, entity, key);
+  AFDG_ASSIGN(const auto first, first_from(entity, prefix, INT64_MIN));
+  if (!first) return std::optional<Bounds>();
+  // A store is only read forward, so the last is looked for in growing steps, then by halving.
+  std::int64_t last = *first;
+  std::int64_t beyond = INT64_MAX;  // nothing is there, or it is the last
+  for (std::uint64_t step = 1; last != INT64_MAX; step *= 2) {
+    const auto left = static_cast<std::uint64_t>(INT64_MAX) - static_cast<std::uint64_t>(last);
+    const std::int64_t probe = step >= left || step == 0
+                                   ? INT64_MAX
+                                   : static_cast<std::int64_t>(static_cast<std::uint64_t>(last) + step);
+    AFDG_ASSIGN(const auto found, first_from(entity, prefix, probe));
+    if (!found) {
+      beyond = probe;
+      break;
+    }
+    last = *found;
+  }
+  while (last != INT64_MAX && static_cast<std::uint64_t>(beyond) - static_cast<std::uint64_t>(last) > 1) {
+    const auto gap = static_cast<std::uint64_t>(beyond) - static_cast<std::uint64_t>(last);
+    const auto probe = static_cast<std::int64_t>(static_cast<std::uint64_t>(last) + gap / 2);
+    AFDG_ASSIGN(const auto found, first_from(entity, prefix, probe));
+    if (found) {
+      last = *found;
+    } else {
+      beyond = probe;
+    }
+  }
+  return std::optional(Bounds{*first, last});
+}
+
 Status LiveState::keys(std::string_view entity, std::string_view from, const VisitKey& visit) const {
+  constexpr int kItemsPassed = 8;  // then the rest of a list is jumped over
   std::string prefix;
   put_entity_prefix(prefix, type_, key_, entity);
   const std::string end = prefix_end(prefix);
@@ -85,39 +132,63 @@ Status LiveState::keys(std::string_view entity, std::string_view from, const Vis
   at.append(lower, 0, lower.size() - 2);
   std::string last;
   bool any = false;
-  return scan(at, end, [&](std::string_view key, std::string_view) {
-    std::string_view rest = key.substr(prefix.size());
-    auto entity_key = take_ordered(rest);
-    if (!entity_key || *entity_key < from || (any && *entity_key == last)) return true;
-    any = true;
-    last = *entity_key;
-    return visit(last);
-  });
+  for (bool jump = true; jump;) {
+    jump = false;
+    int passed = 0;
+    AFDG_TRY(scan(entity, at, end, [&](std::string_view key, std::string_view) {
+      std::string_view rest = key.substr(prefix.size());
+      auto entity_key = take_ordered(rest);
+      if (!entity_key || *entity_key < from) return true;
+      if (any && *entity_key == last) {
+        jump = ++passed > kItemsPassed;
+        return !jump;
+      }
+      any = true;
+      passed = 0;
+      last = std::move(*entity_key);
+      return visit(last);
+    }));
+    if (jump) {
+      at = prefix;
+      put_ordered(at, last);
+      at = prefix_end(at);
+    }
+  }
+  return {};
 }
 
-RegionCore::Write& LiveState::stage(const agents::ItemId& item) {
+RegionCore::Write* LiveState::stage(const agents::ItemId& item) {
+  constexpr std::size_t kSearched = 16;  // writes that are found by looking at each
+  if (core_.write_bytes_ > core_.options_.turn_bytes_max) return nullptr;  // the turn fails at its end
   item_key(core_.scratch_, type_, key_, item);
-  for (std::size_t i = core_.write_count_; i-- > 0;) {
-    if (core_.writes_[i].key == core_.scratch_) return core_.writes_[i];
-  }
+  if (RegionCore::Write* write = staged(core_.scratch_)) return write;
   if (core_.write_count_ == core_.writes_.size()) core_.writes_.emplace_back();
   RegionCore::Write& write = core_.writes_[core_.write_count_++];
   write.key.assign(core_.scratch_);
   core_.write_bytes_ += write.key.size() + 16;
-  return write;
+  if (!core_.write_index_.empty()) {
+    core_.write_index_.emplace(write.key, &write);
+  } else if (core_.write_count_ > kSearched) {
+    for (std::size_t i = 0; i < core_.write_count_; ++i)
+      core_.write_index_.emplace(core_.writes_[i].key, &core_.writes_[i]);
+  }
+  return &write;
 }
 
 void LiveState::put(const agents::ItemId& item, std::string_view value) {
-  RegionCore::Write& write = stage(item);
+  RegionCore::Write* write = stage(item);
+  if (write == nullptr) return;
   core_.write_bytes_ += value.size();
-  if (write.value) {
-    write.value->assign(value);
+  if (write->value) {
+    write->value->assign(value);
   } else {
-    write.value.emplace(value);
+    write->value.emplace(value);
   }
 }
 
-void LiveState::erase(const agents::ItemId& item) { stage(item).value.reset(); }
+void LiveState::erase(const agents::ItemId& item) {
+  if (RegionCore::Write* write = stage(item)) write->value.reset();
+}
 
 RegionCore::Live& RegionCore::live(const agents::AgentType& type, std::string_view key) {
   live_key_.assign(type.name).push_back('\0');
@@ -154,68 +225,6 @@ void RegionCore::evict() {
       drop_live(agent);
     }
   }
-}
-
-Result<std::vector<std::string>> RegionCore::list_agents(std::string_view type, std::string_view prefix,
-                                                         std::string_view after, std::size_t limit) const {
-  std::string type_prefix(1, static_cast<char>(KeyKind::kItem));
-  put_ordered(type_prefix, type);
-  std::string from = type_prefix, lower;
-  put_ordered(lower, std::max(prefix, after));
-  from.append(lower, 0, lower.size() - 2);
-  std::vector<std::string> keys;
-  AFDG_TRY(table_.scan(from, prefix_end(type_prefix), false, [&](std::string_view key, std::string_view) {
-    key.remove_prefix(type_prefix.size());
-    auto agent = take_ordered(key);
-    if (!agent) return true;
-    if (!agent->starts_with(prefix)) return *agent < prefix;
-    if (*agent <= after || (!keys.empty() && keys.back() == *agent)) return true;
-    if (keys.size() >= limit) return false;
-    keys.push_back(std::move(*agent));
-    return true;
-  }));
-  return keys;
-}
-
-Result<std::vector<ShownItem>> RegionCore::show_agent(std::string_view type, std::string_view key,
-                                                      std::size_t limit) const {
-  std::string prefix;
-  put_agent_prefix(prefix, type, key);
-  std::vector<ShownItem> items;
-  AFDG_TRY(table_.scan(prefix, prefix_end(prefix), false, [&](std::string_view at, std::string_view value) {
-    auto parsed = parse_item_key(at);
-    if (!parsed) return true;
-    if (items.size() >= limit) return false;
-    items.push_back(
-        {std::move(parsed->entity), std::move(parsed->key), parsed->sequence, std::string(value)});
-    return true;
-  }));
-  if (items.empty()) {
-    return fail(Code::kNotFound, "agent " + std::string(type) + "/" + std::string(key.substr(0, 200)) +
-                                     " has no state: send it a message first");
-  }
-  return items;
-}
-
-RegionInfo RegionCore::info() const {
-  RegionInfo info;
-  info.messages_start = log_->start(log::Stream::kMessages);
-  info.applied = applied_;
-  info.messages_end = log_->committed_end(log::Stream::kMessages);
-  info.changes_end = log_->committed_end(log::Stream::kChanges);
-  info.dead_end = log_->committed_end(log::Stream::kDead);
-  info.checkpointed = checkpointed_;
-  info.live_agents = live_.size();
-  for (const auto& [target, outbox] : outbox_) info.outbox += outbox.entries.size();
-  info.memory_bytes =
-      live_bytes_ + table_.dirty_bytes() + table_.frozen_bytes() + queue_bytes_ + outbox_bytes_;
-  info.turns = turns_total_;
-  info.reads = reads_total_;
-  info.replayed = replayed_;
-  info.sessions = sessions_.size();
-  info.recovering = unread_ < recovered_end_ || (!queue_.empty() && recovered_end_ > applied_);
-  info.fault = failed_;
-  return info;
 }
 
 }  // namespace afdg::region

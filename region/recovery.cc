@@ -26,6 +26,8 @@ Status RegionCore::open(Epoch epoch) {
   AFDG_TRY(load_control(clock_.now()));
   unread_ = std::max(applied_, log_->start(log::Stream::kMessages));
   recovered_end_ = log_->committed_end(log::Stream::kMessages);
+  changes_end_ = log_->committed_end(log::Stream::kChanges);
+  find_deaths();
   if (unread_ < recovered_end_ || !outbox_.empty()) shell_.wake();
   return {};
 }
@@ -77,7 +79,7 @@ Status RegionCore::load_control(Timestamp now) {
   Status status;
   const auto each = [&](KeyKind kind, auto&& use) -> Status {
     const std::string from = control_key(kind);
-    AFDG_TRY(table_.scan(from, prefix_end(from), false, [&](std::string_view key, std::string_view value) {
+    AFDG_TRY(table_.scan_all(from, prefix_end(from), [&](std::string_view key, std::string_view value) {
       status = use(key, value);
       return status.ok();
     }));
@@ -116,19 +118,23 @@ Status RegionCore::load_control(Timestamp now) {
               [&](std::string_view key, std::string_view value) { return sessions_.load_chunk(key, value); });
 }
 
+// A message that ended the process before it was durable has no offset of its own to be known by. So after
+// such a death the next messages, as many as were under way then, are made durable before they run.
+void RegionCore::find_deaths() {
+  constexpr std::int64_t kLookedAt = 4096;
+  careful_until_ = Offset(0);
+  for (std::int64_t i = 0; i < kLookedAt; ++i) {
+    if (shell_.deaths(recovered_end_ + i) > 0) careful_until_ = recovered_end_ + i + 1;
+  }
+  poison_until_ = std::max(recovered_end_, careful_until_);
+}
+
 Status RegionCore::queue_logged() {
-  std::size_t queued = 0;
   auto next = log_->read(log::Stream::kMessages, unread_, {.bytes_max = kQueuedAtOnce},
                          [&](const log::RecordView& record) {
                            MessageView view;
                            const Status parsed = parse_message(record, "entity", view);
-                           if (!parsed.ok()) {
-                             // Its turn will bury it: an empty message name has no handler.
-                             view.message = {};
-                           }
-                           queue_.emplace_back(view, std::vector<std::uint64_t>());
-                           queue_bytes_ += queue_.back().bytes();
-                           ++queued;
+                           enqueue(view, parsed, {}, 0);
                          });
   if (!next) return next.error();
   if (*next <= unread_) return damaged("stretch of messages (reading does not go on)");

@@ -77,7 +77,8 @@ class RegionCore {
   /// Bytes of the open batch; seal at Options::seal_bytes, after 1 ms, or at the end of a frame, whichever is
   /// first.
   [[nodiscard]] std::size_t open_bytes() const;
-  /// Appends the open batch. Nothing happens when it is empty and nobody waits.
+  /// Appends the open batch. Nothing happens when it is empty and nobody waits. The core also seals by itself
+  /// at seal_bytes.
   void seal();
   /// After Shell::wake(), and about each second: runs what is queued, hands out the outbox, expires, evicts,
   /// seals. True when there is more to do now.
@@ -91,6 +92,7 @@ class RegionCore {
   /// Freezes when enough is dirty (or `force` and anything is), and hands the frozen state out once all of it
   /// is committed.
   std::optional<Checkpoint> begin_checkpoint(bool force);
+  /// `written` is ok when the state is in the store and durable there (KeyValueStore::flush()).
   void finish_checkpoint(const Status& written);
 
   /// Not ok: an append failed (kFenced, kInDoubt, kDiskFull, ...).
@@ -116,19 +118,30 @@ class RegionCore {
     bool operator()(std::string_view a, std::string_view b) const noexcept { return a == b; }
   };
 
-  // Messages (region_core.cc)
+  // Messages (region_core.cc, turns.cc, requests.cc, outbox.cc)
   bool refuse_early(const Inbound& message, const agents::HandlerInfo*& handler);
   bool answer_repeat(const Inbound& message, Timestamp now);
   void read(const Inbound& message, const agents::HandlerInfo& handler);
   Offset log_message(const MessageView& message);
-  void run(const MessageView& message, const std::uint64_t* tickets, std::size_t ticket_count);
+  /// `fault`: the message cannot be run, and why.
+  void run(const MessageView& message, const Status& fault, const std::uint64_t* tickets,
+           std::size_t ticket_count);
   Status run_turn(const MessageView& message, std::string& answer);
   Status run_handler(Live& live, const agents::HandlerInfo& handler, const MessageView& message,
                      agents::TurnPort& port, std::string& answer);
   void finish(const MessageView& message, const Status& status, std::string_view answer,
               const std::uint64_t* tickets, std::size_t ticket_count);
-  void bury(const MessageView& message, const Error& error);
+  void bury(const MessageView& message, Code code, std::string_view reason);
+  void begin_writes();
+  /// `batch`: the number of the append that carries the message, 0 when it was found in the log.
+  void enqueue(const MessageView& message, const Status& fault, std::vector<std::uint64_t> tickets,
+               std::uint64_t batch);
+  [[nodiscard]] bool may_run_next() const;
+  /// True when more can run now.
   bool run_queue(std::size_t turns_max);
+  void remember(const MessageView& message, Outcome outcome);
+  static std::string identity_text(const MessageView& message);
+  [[nodiscard]] bool is_here(std::string_view key) const;
   void reply(std::uint64_t ticket, Code code, Content content, Offset offset, bool repeated,
              std::string_view text);
   Live& live(const agents::AgentType& type, std::string_view key);
@@ -142,12 +155,15 @@ class RegionCore {
   void write_batch_marks();
   void set_failed(const Error& error);
   void hand_out_outbox();
-  void expire_request_ids(Timestamp now);
+  void put_outbox_records();
+  /// True when there is much more to expire.
+  bool expire_request_ids(Timestamp now);
 
   // Recovery (recovery.cc)
   Status replay(Epoch epoch);
   Status load_control(Timestamp now);
   Status queue_logged();
+  void find_deaths();
 
   const RegionId region_;
   const Options options_;
@@ -170,6 +186,8 @@ class RegionCore {
   bool mark_dirty_ = false;
   std::set<std::int32_t> inbox_dirty_;
   std::set<std::int32_t> outbox_dirty_;
+  std::vector<std::pair<std::int32_t, std::uint64_t>>
+      outbox_done_;  ///< delivered; their records go with the next batch
 
   // What runs.
   Offset applied_{0};  ///< the next message to apply
@@ -184,6 +202,8 @@ class RegionCore {
   std::uint64_t queue_bytes_ = 0;
   Offset unread_;  ///< logged messages from here to recovered_end_ are not queued yet
   Offset recovered_end_;
+  Offset careful_until_;  ///< messages below are made durable before they run, see find_deaths()
+  Offset poison_until_;   ///< only messages below may be poison
   std::map<std::int32_t, std::uint64_t> inbox_;
   std::map<std::int32_t, OutboxTarget> outbox_;
   std::uint64_t outbox_bytes_ = 0;
@@ -196,7 +216,8 @@ class RegionCore {
   struct Staged {
     std::string type, key, message, payload;
   };
-  std::vector<Write> writes_;
+  std::deque<Write> writes_;                        ///< the first write_count_; the rest are buffers
+  std::map<std::string_view, Write*> write_index_;  ///< of all of them when there are many, else empty
   std::size_t write_count_ = 0;
   std::size_t write_bytes_ = 0;
   std::vector<Staged> sends_;
@@ -206,6 +227,7 @@ class RegionCore {
   // Appends under way.
   std::shared_ptr<Completions> completions_;
   std::uint64_t appended_ = 0;  ///< batches
+  Offset changes_end_;          ///< of all of them
   std::uint64_t frozen_batch_ = 0;
   StoreMark frozen_mark_;
   Offset frozen_applied_, checkpointed_;

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::uint64_t kAnswerBytesMax = 64u << 20;
 constexpr std::uint64_t kOutcomeOverhead = 96;
+constexpr std::size_t kStoredOverhead = 12;
 
 Error damaged(std::string_view what) {
   return fail(Code::kCorrupt,
@@ -74,6 +75,7 @@ void Sessions::record(const Identity& identity, Outcome outcome, Timestamp now) 
   session.active = now;
   session.dead = false;
   answer_bytes_ += outcome.text.size() + kOutcomeOverhead;
+  open_bytes_ += outcome.text.size() + kStoredOverhead;
   session.window.insert_or_assign(identity.sequence, std::move(outcome));
   session.open.push_back(identity.sequence);
   touch(identity.session, session);
@@ -128,6 +130,7 @@ void Sessions::seal(std::int64_t offset, const PutRecord& put) {
     }
   }
   touched_.clear();
+  open_bytes_ = 0;
 }
 
 void Sessions::expire(Timestamp now) {

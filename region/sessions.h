@@ -63,6 +63,8 @@ class Sessions {
   void seal(std::int64_t offset, const PutRecord& put);
   /// Whether seal() would put something.
   [[nodiscard]] bool dirty() const noexcept { return !touched_.empty(); }
+  /// What seal() would put, about.
+  [[nodiscard]] std::size_t open_bytes() const noexcept { return open_bytes_; }
   /// Forgets sessions that were idle too long; their deletions go out with the next seal().
   void expire(Timestamp now);
   /// Takes over a stored record. Errors: kCorrupt.
@@ -92,6 +94,7 @@ class Sessions {
   std::unordered_map<std::uint64_t, Session> sessions_;
   std::vector<std::uint64_t> touched_;
   std::uint64_t answer_bytes_ = 0;
+  std::size_t open_bytes_ = 0;
 };
 
 }  // namespace afdg::region

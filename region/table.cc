@@ -1,6 +1,7 @@
 #include "region/table.h"
 
 #include <algorithm>
+#include <array>
 
 #include "region/state_key.h"
 
@@ -63,64 +64,107 @@ void StateTable::erase(std::string_view key) {
   note(dirty_.map.emplace(std::string(key), std::nullopt).first);
 }
 
-Status StateTable::scan(std::string_view from, std::string_view to, bool list_items,
-                        const Visit& visit) const {
-  // The memory layers' part, newest first where a key is in both.
-  std::vector<std::pair<std::string_view, const std::optional<std::string>*>> memory;
+// The memory layers' entries of a range in key order, the newest of each key.
+class StateTable::InMemory {
+ public:
+  using Value = const std::optional<std::string>*;
+  struct Entry {
+    std::string_view key;
+    Value value;
+  };
+
+  void add(std::string_view key, Value value) { sorted_.push_back({key, value}); }
+  void sort() {
+    std::stable_sort(sorted_.begin(), sorted_.end(),
+                     [](const Entry& a, const Entry& b) { return a.key < b.key; });
+  }
+  /// Layers are added newest first.
+  void walk(const Layer& layer, std::string_view from, std::string_view to) {
+    walks_[walk_count_++] = {layer.lists.lower_bound(from),
+                             to.empty() ? layer.lists.end() : layer.lists.lower_bound(to), &layer.map};
+  }
+  [[nodiscard]] std::optional<Entry> peek() const {
+    std::optional<Entry> least;
+    if (next_ < sorted_.size()) least = sorted_[next_];
+    for (std::size_t i = 0; i < walk_count_; ++i) {
+      const Walk& w = walks_[i];
+      if (w.at != w.end && (!least || *w.at < least->key)) least = Entry{*w.at, &w.map->find(*w.at)->second};
+    }
+    return least;
+  }
+  void pop(std::string_view key) {
+    while (next_ < sorted_.size() && sorted_[next_].key == key) ++next_;
+    for (std::size_t i = 0; i < walk_count_; ++i) {
+      if (walks_[i].at != walks_[i].end && *walks_[i].at == key) ++walks_[i].at;
+    }
+  }
+
+ private:
+  struct Walk {
+    std::set<std::string_view>::const_iterator at, end;
+    const Map* map = nullptr;
+  };
+  std::vector<Entry> sorted_;
+  std::size_t next_ = 0;
+  std::array<Walk, 2> walks_;
+  std::size_t walk_count_ = 0;
+};
+
+Status StateTable::scan_items(std::string_view from, std::string_view to, std::string_view single,
+                              const Visit& visit) const {
+  InMemory memory;
+  memory.walk(dirty_, from, to);
+  if (frozen_) memory.walk(frozen_->layer, from, to);
+  if (single >= from && (to.empty() || single < to)) {
+    if (const auto found = dirty_.map.find(single); found != dirty_.map.end()) {
+      memory.add(found->first, &found->second);
+    } else if (frozen_) {
+      if (const auto old = frozen_->layer.map.find(single); old != frozen_->layer.map.end())
+        memory.add(old->first, &old->second);
+    }
+  }
+  return merge(from, to, memory, visit);
+}
+
+Status StateTable::scan_all(std::string_view from, std::string_view to, const Visit& visit) const {
+  InMemory memory;
   const auto collect = [&](const Layer& layer) {
-    if (list_items) {
-      for (auto at = layer.lists.lower_bound(from); at != layer.lists.end() && (to.empty() || *at < to);
-           ++at) {
-        memory.emplace_back(*at, &layer.map.find(*at)->second);
-      }
-    } else {
-      for (const auto& [key, value] : layer.map) {
-        if (key >= from && (to.empty() || key < to)) memory.emplace_back(key, &value);
-      }
+    for (const auto& [key, value] : layer.map) {
+      if (key >= from && (to.empty() || key < to)) memory.add(key, &value);
     }
   };
   collect(dirty_);
   if (frozen_) collect(frozen_->layer);
-  std::stable_sort(memory.begin(), memory.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
-  memory.erase(std::unique(memory.begin(), memory.end(),
-                           [](const auto& a, const auto& b) { return a.first == b.first; }),
-               memory.end());
+  memory.sort();
+  return merge(from, to, memory, visit);
+}
 
-  std::size_t next = 0;
+Status StateTable::merge(std::string_view from, std::string_view to, InMemory& memory,
+                         const Visit& visit) const {
   bool go_on = true;
-  const auto memory_below = [&](std::optional<std::string_view> bound) {
-    while (go_on && next < memory.size() && (!bound || memory[next].first < *bound)) {
-      const auto& [key, value] = memory[next++];
-      if (value->has_value()) go_on = visit(key, **value);
-    }
+  std::optional<InMemory::Entry> next = memory.peek();
+  const auto take = [&] {
+    const InMemory::Entry entry = *next;
+    memory.pop(entry.key);
+    next = memory.peek();
+    if (entry.value->has_value()) go_on = visit(entry.key, **entry.value);
   };
   const std::string store_from = prefix_ + std::string(from);
   const std::string store_to = to.empty() ? prefix_end(prefix_) : prefix_ + std::string(to);
   AFDG_TRY(store_.scan(store_from, store_to, [&](std::string_view stored_key, std::string_view value) {
     const std::string_view key = stored_key.substr(prefix_.size());
     if (key.empty()) return true;  // the mark
-    memory_below(key);
+    while (go_on && next && next->key < key) take();
     if (!go_on) return false;
-    if (next < memory.size() && memory[next].first == key) {
-      const auto& overlaid = memory[next++].second;
-      if (overlaid->has_value()) go_on = visit(key, **overlaid);
+    if (next && next->key == key) {
+      take();
     } else {
       go_on = visit(key, value);
     }
     return go_on;
   }));
-  memory_below(std::nullopt);
+  while (go_on && next) take();
   return {};
-}
-
-Result<std::optional<std::string>> StateTable::last_key(std::string_view from, std::string_view to) const {
-  std::optional<std::string> last;
-  AFDG_TRY(scan(from, to, true, [&](std::string_view key, std::string_view) {
-    last.emplace(key);
-    return true;
-  }));
-  return last;
 }
 
 void StateTable::freeze() {

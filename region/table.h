@@ -47,13 +47,14 @@ class StateTable {
   void put(std::string_view key, std::string_view value);
   void erase(std::string_view key);
 
-  /// Entries with from <= key < to in byte order, merged over all layers, until visit returns false.
-  /// `list_items`: only items of lists are asked for, whose keys are kept in order; otherwise the memory
-  /// layers are searched whole.
+  /// Entries with from <= key < to in byte order, merged over all layers, until visit returns false. For
+  /// items of one entity: those of lists are kept in order, and `single` is the key of its only other one.
+  /// `visit` does not call the table.
   using Visit = std::function<bool(std::string_view key, std::string_view value)>;
-  Status scan(std::string_view from, std::string_view to, bool list_items, const Visit& visit) const;
-  /// The last entry below `to` and not below `from`: key and value. For list items only.
-  [[nodiscard]] Result<std::optional<std::string>> last_key(std::string_view from, std::string_view to) const;
+  Status scan_items(std::string_view from, std::string_view to, std::string_view single,
+                    const Visit& visit) const;
+  /// The same for any keys. Searches the memory layers whole: not for the hot path.
+  Status scan_all(std::string_view from, std::string_view to, const Visit& visit) const;
 
   [[nodiscard]] std::uint64_t dirty_bytes() const noexcept { return dirty_bytes_; }
   [[nodiscard]] std::uint64_t frozen_bytes() const noexcept { return frozen_bytes_; }
@@ -83,7 +84,9 @@ class StateTable {
     std::set<std::string_view> lists;  ///< keys of map that are items of lists, in order
   };
 
+  class InMemory;
   void note(const Map::iterator& at);
+  Status merge(std::string_view from, std::string_view to, InMemory& memory, const Visit& visit) const;
 
   store::KeyValueStore& store_;
   std::string prefix_;

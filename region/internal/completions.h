@@ -19,14 +19,16 @@ class RegionCore::Completions {
   void expect(std::uint64_t batch, ReplyBatch&& replies, std::uint64_t bytes) {
     const std::lock_guard lock(mutex_);
     waiting_.push_back({batch, std::move(replies), bytes});
-    bytes_ += bytes;
+    bytes_.fetch_add(bytes, std::memory_order_relaxed);
   }
   /// Replies that saw everything up to `batch` and nothing later.
   void release_after(std::uint64_t batch, ReplyBatch&& replies) {
+    const std::uint64_t bytes = replies.bytes.size();
     {
       const std::lock_guard lock(mutex_);
       if (failure_ == log::AppendOutcome::kCommitted && committed_.load(std::memory_order_relaxed) < batch) {
-        waiting_.push_back({batch, std::move(replies), 0});
+        waiting_.push_back({batch, std::move(replies), bytes});
+        bytes_.fetch_add(bytes, std::memory_order_relaxed);
         return;
       }
       if (failure_ != log::AppendOutcome::kCommitted) mark_failed(replies, failure_);
@@ -40,7 +42,7 @@ class RegionCore::Completions {
       const std::lock_guard lock(mutex_);
       if (waiting_.empty() || waiting_.back().batch != batch) return;
       replies = std::move(waiting_.back().replies);
-      bytes_ -= waiting_.back().bytes;
+      bytes_.fetch_sub(waiting_.back().bytes, std::memory_order_relaxed);
       waiting_.pop_back();
     }
     for (auto& entry : replies.entries) set_error(replies, entry, error.code(), error.text());
@@ -57,7 +59,7 @@ class RegionCore::Completions {
       }
       while (!waiting_.empty() && waiting_.front().batch <= batch) {
         Waiting& front = waiting_.front();
-        bytes_ -= front.bytes;
+        bytes_.fetch_sub(front.bytes, std::memory_order_relaxed);
         if (outcome != log::AppendOutcome::kCommitted) mark_failed(front.replies, outcome);
         if (!front.replies.entries.empty()) released.push_back(std::move(front.replies));
         waiting_.pop_front();
@@ -75,9 +77,9 @@ class RegionCore::Completions {
     const std::lock_guard lock(mutex_);
     return failure_;
   }
-  [[nodiscard]] std::uint64_t bytes_in_flight() const {
-    const std::lock_guard lock(mutex_);
-    return bytes_;
+  /// Of appends and replies that wait for their commit.
+  [[nodiscard]] std::uint64_t bytes_in_flight() const noexcept {
+    return bytes_.load(std::memory_order_relaxed);
   }
   /// Whether each commit should wake the core (it has an outbox or a frozen table).
   void want_wake(bool wanted) { wants_wake_.store(wanted, std::memory_order_release); }
@@ -102,7 +104,7 @@ class RegionCore::Completions {
   Shell& shell_;
   mutable std::mutex mutex_;
   std::deque<Waiting> waiting_;
-  std::uint64_t bytes_ = 0;
+  std::atomic<std::uint64_t> bytes_{0};
   std::atomic<std::uint64_t> committed_{0};
   std::atomic<bool> wants_wake_{false};
   log::AppendOutcome failure_ = log::AppendOutcome::kCommitted;

@@ -28,8 +28,13 @@ class LiveState final : public agents::AgentState {
 
  private:
   /// The list [from, to) with the running turn's writes laid over it.
-  Status scan(std::string_view from, std::string_view to, const StateTable::Visit& visit) const;
-  RegionCore::Write& stage(const agents::ItemId& item);
+  Status scan(std::string_view entity, std::string_view from, std::string_view to,
+              const StateTable::Visit& visit) const;
+  /// The item with the least sequence from `sequence` on, of a list whose prefix is given.
+  Result<std::optional<std::int64_t>> first_from(std::string_view entity, std::string_view prefix,
+                                                 std::int64_t sequence) const;
+  [[nodiscard]] RegionCore::Write* staged(std::string_view key) const;
+  RegionCore::Write* stage(const agents::ItemId& item);
 
   RegionCore& core_;
   std::string_view type_;  // of the AgentType, which outlives it
@@ -52,7 +57,8 @@ struct RegionCore::Live {
 
 /// A message that is logged and waits for its turn.
 struct RegionCore::Queued {
-  Queued(const MessageView& m, std::vector<std::uint64_t> waiting)
+  Queued(const MessageView& m, const Status& why_not, std::vector<std::uint64_t> waiting,
+         std::uint64_t number)
       : offset(m.offset),
         timestamp(m.timestamp),
         type(m.type),
@@ -64,7 +70,9 @@ struct RegionCore::Queued {
         identity(m.identity),
         request_id(m.identity.request_id),
         deadline(m.deadline),
-        tickets(std::move(waiting)) {}
+        tickets(std::move(waiting)),
+        fault(why_not),
+        batch(number) {}
   [[nodiscard]] MessageView view() const {
     MessageView m{offset, timestamp, type, key, message, payload, content, want, identity, deadline};
     m.identity.request_id = request_id;
@@ -83,6 +91,8 @@ struct RegionCore::Queued {
   std::string request_id;
   Timestamp deadline;
   std::vector<std::uint64_t> tickets;
+  Status fault;         ///< it cannot be run
+  std::uint64_t batch;  ///< that carries it
 };
 
 /// What is on its way to one region.
