@@ -139,8 +139,9 @@ void RegionCore::handle(const Inbound& m) {
                   queue_.size() >= kQueueMax || queue_bytes_ > kQueueBytesMax))) {
     reply(m.ticket, Code::kOverloaded, m.content, Offset(-1), false,
           "region " + std::to_string(region_.value()) + " has too much under way (" +
-              std::to_string(in_flight) + " bytes not yet durable, " + std::to_string(queue_.size()) +
-              " messages queued): slow down and try again");
+              std::to_string(in_flight) + " bytes not yet durable, " +
+              std::to_string(table_.dirty_bytes() + table_.frozen_bytes()) + " not yet in the store, " +
+              std::to_string(queue_.size()) + " messages queued): slow down and try again");
     return;
   }
   if (reads) {
@@ -264,6 +265,8 @@ void RegionCore::set_failed(const Error& error) {
                                                                                          : Code::kUnavailable;
   for (auto& entry : replies_.entries) {
     entry.code = code;
+    entry.offset = Offset(-1);
+    entry.repeated = false;
     entry.begin = static_cast<std::uint32_t>(replies_.bytes.size());
     entry.size = static_cast<std::uint32_t>(error.text().size());
     replies_.bytes.append(error.text());

@@ -92,6 +92,8 @@ class RegionCore::Completions {
   };
   static void set_error(ReplyBatch& replies, ReplyBatch::Entry& entry, Code code, std::string_view text) {
     entry.code = code;
+    entry.offset = Offset(-1);
+    entry.repeated = false;
     entry.begin = static_cast<std::uint32_t>(replies.bytes.size());
     entry.size = static_cast<std::uint32_t>(text.size());
     replies.bytes.append(text);
