@@ -35,13 +35,13 @@ struct Identity {
 
 /// One message for an agent of this region. Views live for the call of handle().
 struct Inbound {
-  std::string_view type;
-  std::string_view key;
-  std::string_view message;
-  std::string_view payload;
+  std::string_view type{};
+  std::string_view key{};
+  std::string_view message{};
+  std::string_view payload{};
   Content content = Content::kProtobuf;
   Want want = Want::kAnswer;
-  Identity identity;
+  Identity identity{};
   Timestamp deadline{};      ///< epoch: none
   std::uint64_t ticket = 0;  ///< comes back with the reply
 };
@@ -88,7 +88,7 @@ class Shell {
   /// thread: call RegionCore::poll() there soon. Cheap; may be called more often than needed.
   virtual void wake() = 0;
   /// From poll(), on the core's thread: committed outbox entries, in order a target; also after reopening
-  /// (repeats are harmless).
+  /// (repeats are harmless). Must not call back into this core.
   virtual void deliver(const OutboxEntry& entry) = 0;
   /// Which message runs now and that it ended; see poison messages. Default: not noted.
   virtual void running(Offset offset) { static_cast<void>(offset); }
