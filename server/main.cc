@@ -1,0 +1,3 @@
+#include "server/node.h"
+
+int main(int argc, char** argv) { return afdg::Node(argc, argv).run(); }

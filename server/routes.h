@@ -1,0 +1,66 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "catalog/catalog.h"
+#include "region/executor.h"
+
+namespace afdg::server {
+
+/// What a node knows of one region: who leads it, and its executor when that is this node.
+struct RegionRoute {
+  NodeId leader;
+  Epoch epoch;
+  std::shared_ptr<region::Executor> local;
+};
+struct GridRoutes {
+  catalog::Grid grid;
+  std::vector<RegionRoute> regions;
+  [[nodiscard]] bool hosts(std::string_view type) const noexcept {
+    for (const auto& hosted : grid.types)
+      if (hosted == type) return true;
+    return false;
+  }
+};
+struct NodeRoute {
+  std::string address;
+  std::string http_address;
+  std::vector<std::string> roles;
+  std::vector<std::string> types;
+  bool alive = false;
+  Timestamp last_seen{};
+  std::uint32_t regions_led = 0;
+  Incarnation incarnation;
+};
+/// A picture of the cluster at one version of the catalog. Never changed once it is published.
+struct Routes {
+  std::uint64_t version = 0;
+  NodeId self;
+  std::map<std::string, GridRoutes, std::less<>> grids;
+  std::map<NodeId, NodeRoute> nodes;
+  std::vector<catalog::Topic> topics;
+  std::map<TopicId, std::vector<catalog::Placement>> partitions;  ///< of plain topics
+
+  [[nodiscard]] const GridRoutes* find(std::string_view grid) const {
+    const auto found = grids.find(grid);
+    return found == grids.end() ? nullptr : &found->second;
+  }
+};
+
+/// Where the present Routes are kept. Thread-safety: safe.
+class RouteBoard {
+ public:
+  [[nodiscard]] std::shared_ptr<const Routes> get() const { return routes_.load(std::memory_order_acquire); }
+  void publish(std::shared_ptr<const Routes> routes) {
+    routes_.store(std::move(routes), std::memory_order_release);
+  }
+
+ private:
+  std::atomic<std::shared_ptr<const Routes>> routes_{std::make_shared<const Routes>()};
+};
+
+}  // namespace afdg::server
