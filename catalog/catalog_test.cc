@@ -25,6 +25,9 @@ class SharedStore final : public store::KeyValueStore {
   Status scan(std::string_view from, std::string_view to, const Visit& visit) const override {
     return shared_->scan(from, to, visit);
   }
+  Result<std::optional<std::string>> last_key(std::string_view from, std::string_view to) const override {
+    return shared_->last_key(from, to);
+  }
   Status apply(std::span<const store::Change> changes) override { return shared_->apply(changes); }
   Status remove_range(std::string_view from, std::string_view to) override {
     return shared_->remove_range(from, to);

@@ -1,6 +1,7 @@
 #include "region/internal/live.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "region/internal/completions.h"
 #include "region/state_key.h"
@@ -92,32 +93,30 @@ Result<std::optional<agents::AgentState::Bounds>> LiveState::bounds(std::string_
   put_list_prefix(prefix, type_, key_, entity, key);
   AFDG_ASSIGN(const auto first, first_from(entity, prefix, INT64_MIN));
   if (!first) return std::optional<Bounds>();
-  // A store is only read forward, so the last is looked for in growing steps, then by halving.
-  std::int64_t last = *first;
-  std::int64_t beyond = INT64_MAX;  // nothing is there, or it is the last
-  for (std::uint64_t step = 1; last != INT64_MAX; step *= 2) {
-    const auto left = static_cast<std::uint64_t>(INT64_MAX) - static_cast<std::uint64_t>(last);
-    const std::int64_t probe = step >= left || step == 0
-                                   ? INT64_MAX
-                                   : static_cast<std::int64_t>(static_cast<std::uint64_t>(last) + step);
-    AFDG_ASSIGN(const auto found, first_from(entity, prefix, probe));
-    if (!found) {
-      beyond = probe;
-      break;
+  const std::string from = prefix;
+  std::string single, limit = prefix_end(prefix);
+  item_key(single, type_, key_, {.entity = entity, .key = {}, .sequence = 0});
+  // first_from() has indexed the turn's writes, if there are any.
+  const auto& index = core_.write_index_;
+  std::optional<std::string> stored;
+  bool asked = false;
+  while (true) {
+    const auto end = index.lower_bound(limit);
+    const auto write = end != index.begin() && std::prev(end)->first >= from ? std::prev(end) : index.end();
+    const bool next_to = write != index.end() && follows(limit, write->first);
+    if (!next_to && (!asked || (stored && *stored >= limit))) {
+      AFDG_ASSIGN(stored, core_.table_.last_item(from, limit, single));
+      asked = true;
     }
-    last = *found;
-  }
-  while (last != INT64_MAX && static_cast<std::uint64_t>(beyond) - static_cast<std::uint64_t>(last) > 1) {
-    const auto gap = static_cast<std::uint64_t>(beyond) - static_cast<std::uint64_t>(last);
-    const auto probe = static_cast<std::int64_t>(static_cast<std::uint64_t>(last) + gap / 2);
-    AFDG_ASSIGN(const auto found, first_from(entity, prefix, probe));
-    if (found) {
-      last = *found;
-    } else {
-      beyond = probe;
+    if (!next_to && stored && (write == index.end() || *stored > write->first))
+      return std::optional(Bounds{*first, get_sequence(stored->data() + stored->size() - 8)});
+    if (write == index.end()) return fail(Code::kCorrupt, "a list has a first item and no last");
+    if (write->second->value) {
+      const std::string_view last = write->first;
+      return std::optional(Bounds{*first, get_sequence(last.data() + last.size() - 8)});
     }
+    limit.assign(write->first);
   }
-  return std::optional(Bounds{*first, last});
 }
 
 Status LiveState::keys(std::string_view entity, std::string_view from, const VisitKey& visit) const {

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
+#include "base/codec.h"
 #include "region/state_key.h"
 
 namespace afdg::region {
@@ -124,6 +126,54 @@ Status StateTable::scan_items(std::string_view from, std::string_view to, std::s
     }
   }
   return merge(from, to, memory, visit);
+}
+
+bool follows(std::string_view next, std::string_view at) noexcept {
+  if (next.size() != at.size() || at.size() < 8) return false;
+  const std::size_t prefix = at.size() - 8;
+  return next.substr(0, prefix) == at.substr(0, prefix) &&
+         load_be64(next.data() + prefix) - load_be64(at.data() + prefix) == 1;
+}
+
+Result<std::optional<std::string>> StateTable::last_item(std::string_view from, std::string_view to,
+                                                         std::string_view single) const {
+  struct InLayer {
+    std::optional<std::string_view> key;
+    bool erased = false;
+  };
+  // The greatest key below `limit` that a memory layer knows, as the newest one has it.
+  const auto in_memory = [&](std::string_view limit) {
+    InLayer last;
+    const auto offer = [&](const Layer& layer) {
+      const auto end = limit.empty() ? layer.lists.end() : layer.lists.lower_bound(limit);
+      if (end != layer.lists.begin()) {
+        const std::string_view key = *std::prev(end);
+        if (key >= from && (!last.key || key > *last.key)) last = {key, !layer.map.find(key)->second};
+      }
+      if (single < from || (!limit.empty() && single >= limit) || (last.key && single <= *last.key)) return;
+      if (const auto found = layer.map.find(single); found != layer.map.end())
+        last = {found->first, !found->second};
+    };
+    offer(dirty_);
+    if (frozen_) offer(frozen_->layer);
+    return last;
+  };
+  std::string limit(to);
+  while (true) {
+    const InLayer last = in_memory(limit);
+    if (!last.key || !follows(limit, *last.key)) {
+      const std::string_view above = last.key ? *last.key : from;
+      AFDG_ASSIGN(auto stored, store_.last_key(prefix_ + std::string(above),
+                                               limit.empty() ? prefix_end(prefix_) : prefix_ + limit));
+      if (stored && stored->size() > prefix_.size()) {
+        stored->erase(0, prefix_.size());
+        if (!last.key || *stored > *last.key) return stored;
+      }
+    }
+    if (!last.key) return std::optional<std::string>();
+    if (!last.erased) return std::optional(std::string(*last.key));
+    limit.assign(*last.key);
+  }
 }
 
 Status StateTable::scan_all(std::string_view from, std::string_view to, const Visit& visit) const {

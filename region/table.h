@@ -53,7 +53,11 @@ class StateTable {
   using Visit = std::function<bool(std::string_view key, std::string_view value)>;
   Status scan_items(std::string_view from, std::string_view to, std::string_view single,
                     const Visit& visit) const;
-  /// The same for any keys. Searches the memory layers whole: not for the hot path.
+  /// The greatest key that scan_items() would visit. Looks no further than needed: a run of erased items of
+  /// one list is passed in memory.
+  [[nodiscard]] Result<std::optional<std::string>> last_item(std::string_view from, std::string_view to,
+                                                             std::string_view single) const;
+  /// As scan_items(), for any keys. Searches the memory layers whole: not for the hot path.
   Status scan_all(std::string_view from, std::string_view to, const Visit& visit) const;
 
   [[nodiscard]] std::uint64_t dirty_bytes() const noexcept { return dirty_bytes_; }
@@ -100,6 +104,9 @@ class StateTable {
 struct StateTable::Frozen {
   Layer layer;
 };
+
+/// Whether `next` is the item right behind `at` in one list: nothing can be between them.
+bool follows(std::string_view next, std::string_view at) noexcept;
 
 /// A key whose item belongs to a list, not to a single value: its entity key is not empty or its sequence not
 /// 0.

@@ -36,6 +36,9 @@ class KeyValueStore {
   /// the end. Sees one consistent state. `visit` does not call the store.
   using Visit = std::function<bool(std::string_view key, std::string_view value)>;
   virtual Status scan(std::string_view from, std::string_view to, const Visit& visit) const = 0;
+  /// The greatest key in [from, to); `to` empty means the end.
+  [[nodiscard]] virtual Result<std::optional<std::string>> last_key(std::string_view from,
+                                                                    std::string_view to) const = 0;
   /// Applies all changes at once; readers see all or none. `changes` are sorted by key, without repeats.
   /// Not durable before flush().
   virtual Status apply(std::span<const Change> changes) = 0;

@@ -1,3 +1,4 @@
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
@@ -32,6 +33,15 @@ class MemoryStore final : public KeyValueStore {
       if (!visit(at->first, at->second)) break;
     }
     return {};
+  }
+
+  [[nodiscard]] Result<std::optional<std::string>> last_key(std::string_view from,
+                                                            std::string_view to) const override {
+    const std::shared_lock guard(mutex_);
+    const auto end = to.empty() ? map_.end() : map_.lower_bound(to);
+    if (end == map_.begin()) return std::optional<std::string>();
+    const std::string& last = std::prev(end)->first;
+    return last >= from ? std::optional(last) : std::nullopt;
   }
 
   Status apply(std::span<const Change> changes) override {

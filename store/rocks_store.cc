@@ -213,6 +213,23 @@ class RocksStore final : public KeyValueStore {
     });
   }
 
+  [[nodiscard]] Result<std::optional<std::string>> last_key(std::string_view from,
+                                                            std::string_view to) const override {
+    return guarded(path_, [&]() -> Result<std::optional<std::string>> {
+      if (!to.empty() && from >= to) return std::optional<std::string>();
+      rocksdb::ReadOptions read;
+      const rocksdb::Slice begin = slice(from);
+      read.iterate_lower_bound = &begin;
+      const rocksdb::Slice end = slice(to);
+      if (!to.empty()) read.iterate_upper_bound = &end;
+      const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(read));
+      at->SeekToLast();  // within the bounds
+      if (at->Valid()) return std::optional(at->key().ToString());
+      if (!at->status().ok()) return error_of(at->status(), path_);
+      return std::optional<std::string>();
+    });
+  }
+
   Status apply(std::span<const Change> changes) override {
     return guarded(path_, [&]() -> Status {
       if (changes.empty()) return {};

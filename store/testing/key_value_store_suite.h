@@ -116,6 +116,22 @@ TEST_P(KeyValueStoreSuite, ScanIsHalfOpenAndStopsWhenTold) {
   EXPECT_EQ(visited, 2);
 }
 
+TEST_P(KeyValueStoreSuite, TheLastKeyOfARangeIsFound) {
+  EXPECT_EQ(store().last_key("", "").value(), std::nullopt);
+  must_apply({{"", "empty key"}, {"b", "2"}, {"c", "3"}, {"d", "4"}});
+  EXPECT_EQ(store().last_key("", "").value(), "d");
+  EXPECT_EQ(store().last_key("b", "d").value(), "c") << "the end is not in the range";
+  EXPECT_EQ(store().last_key("b", "cc").value(), "c");
+  EXPECT_EQ(store().last_key("c", "d").value(), "c") << "the start is";
+  EXPECT_EQ(store().last_key("cc", "d").value(), std::nullopt);
+  EXPECT_EQ(store().last_key("", "b").value(), "");
+  EXPECT_EQ(store().last_key("e", "").value(), std::nullopt);
+  EXPECT_EQ(store().last_key("b", "b").value(), std::nullopt);
+  EXPECT_EQ(store().last_key("d", "b").value(), std::nullopt) << "an empty range";
+  must_apply({{"c", std::nullopt}});
+  EXPECT_EQ(store().last_key("b", "d").value(), "b");
+}
+
 TEST_P(KeyValueStoreSuite, MultiGetAnswersEachKeyInOrder) {
   must_apply({{"a", "1"}, {"b", "2"}, {"c", "3"}});
   const std::vector<std::string_view> keys{"c", "x", "a", "a", "b"};
@@ -198,6 +214,10 @@ TEST_P(KeyValueStoreSuite, BehavesAsAMap) {
           if (key >= from && (to.empty() || key < to)) expected.emplace(key, value);
         }
         ASSERT_EQ(all(from, to), expected) << "step " << step;
+        const auto last = store().last_key(from, to);
+        ASSERT_TRUE(last.ok()) << last.status().to_string();
+        ASSERT_EQ(*last, expected.empty() ? std::nullopt : std::optional(expected.rbegin()->first))
+            << "step " << step;
         break;
       }
       case 4: {

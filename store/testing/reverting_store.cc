@@ -20,6 +20,10 @@ class Handle final : public KeyValueStore {
   Status scan(std::string_view from, std::string_view to, const Visit& visit) const override {
     return store_.scan(from, to, visit);
   }
+  [[nodiscard]] Result<std::optional<std::string>> last_key(std::string_view from,
+                                                            std::string_view to) const override {
+    return store_.last_key(from, to);
+  }
   Status apply(std::span<const Change> changes) override { return store_.apply(changes); }
   Status remove_range(std::string_view from, std::string_view to) override {
     return store_.remove_range(from, to);
@@ -52,6 +56,12 @@ Result<std::vector<std::optional<std::string>>> RevertingStore::multi_get(
 Status RevertingStore::scan(std::string_view from, std::string_view to, const Visit& visit) const {
   const std::lock_guard guard(mutex_);
   return map_->scan(from, to, visit);
+}
+
+Result<std::optional<std::string>> RevertingStore::last_key(std::string_view from,
+                                                            std::string_view to) const {
+  const std::lock_guard guard(mutex_);
+  return map_->last_key(from, to);
 }
 
 Status RevertingStore::apply(std::span<const Change> changes) {

@@ -31,6 +31,8 @@ class RevertingStore final : public KeyValueStore {
   [[nodiscard]] Result<std::vector<std::optional<std::string>>> multi_get(
       std::span<const std::string_view> keys) const override;
   Status scan(std::string_view from, std::string_view to, const Visit& visit) const override;
+  [[nodiscard]] Result<std::optional<std::string>> last_key(std::string_view from,
+                                                            std::string_view to) const override;
   Status apply(std::span<const Change> changes) override;
   Status remove_range(std::string_view from, std::string_view to) override;
   Status flush() override;
