@@ -1,217 +1,148 @@
 #include <algorithm>
-#include <condition_variable>
-#include <limits>
-#include <mutex>
+#include <atomic>
 
 #include "afdg/v1/admin.pb.h"
-#include "log/batch.h"
-#include "server/admin.h"
+#include "server/admin_service.h"
+#include "server/convert.h"
 
 namespace afdg::server {
 namespace {
 
-using namespace std::chrono_literals;
-constexpr std::size_t kReadBytes = 1u << 20;
-constexpr std::size_t kMessageBytes = 256u << 10;
-constexpr auto kPauseMin = 5ms;
-constexpr auto kPauseMax = 100ms;
+constexpr std::uint32_t kPageBytes = 256u << 10;
+constexpr auto kTailPause = std::chrono::milliseconds(50);
 
-struct Position {
-  TopicPartition partition;
-  Offset next;
-  Offset end;  ///< when the call began
-};
-
-/// One consumer: a worker that reads and waits for each write, so memory is one message.
+/// One consumer: reads page by page on workers, writes one at a time, rests at the end.
 class Consumer final : public RpcHandler, public std::enable_shared_from_this<Consumer> {
  public:
-  Consumer(std::shared_ptr<RpcCall> call, AdminContext& context) : rpc_(std::move(call)), context_(context) {}
-
+  Consumer(std::shared_ptr<RpcCall> call, const AdminParts& parts) : call_(std::move(call)), parts_(parts) {}
   void on_message(RpcBytes bytes) override {
-    if (std::exchange(begun_, true)) return;
-    if (!call_.ParseFromArray(bytes.view.data(), static_cast<int>(bytes.view.size())))
-      return rpc_->finish(
-          fail(Code::kUndecodable, "the request is no afdg.v1.ConsumeCall: check the client"));
-    if (!context_.ready.load())
-      return rpc_->finish(fail(Code::kUnavailable, "the server is starting or stopping: try again soon"));
-    const bool taken = context_.workers.run([self = shared_from_this()] { self->rpc_->finish(self->run()); });
-    if (!taken)
-      rpc_->finish(
-          fail(Code::kOverloaded, "too many consumers and administrative calls: end some, or try again"));
+    if (!ask_.ParseFromArray(bytes.view.data(), static_cast<int>(bytes.view.size()))) {
+      call_->finish(fail(Code::kUndecodable, "the call is no afdg.v1.ConsumeCall: check the client"));
+      return;
+    }
+    next();
   }
-  void on_read_end() override {
-    if (!begun_) rpc_->finish(fail(Code::kUndecodable, "the call carried no message: send one"));
-  }
-  void on_written() override {
-    const std::lock_guard lock(mutex_);
-    writing_ = false;
-    changed_.notify_all();
-  }
-  void on_done() override {
-    const std::lock_guard lock(mutex_);
-    done_ = true;
-    changed_.notify_all();
-  }
+  void on_written() override { next(); }
+  void on_done() override { done_.store(true); }
 
  private:
-  Status run() {
-    AFDG_TRY(place());
-    auto pause = kPauseMin;
-    for (;;) {
-      bool moved = false, all_at_end = true;
-      for (Position& position : positions_) {
-        AFDG_TRY(read(position, moved));
-        if (over_) return {};
-        if (position.next < position.end) all_at_end = false;
+  struct Position {
+    std::uint32_t partition;
+    std::int64_t next = 0;
+    std::int64_t until = -1;  ///< stop_at_end: the end when the call began
+  };
+
+  void next() {
+    if (!parts_.background->post([self = shared_from_this()] { self->step(); })) later();
+  }
+  void later() {
+    parts_.background->after(kTailPause, [self = shared_from_this()] { self->step(); });
+  }
+
+  void step() {
+    if (done_.load()) return;
+    if (!parts_.serving())
+      return call_->finish(fail(Code::kUnavailable, "the server is starting or stopping: try again soon"));
+    if (const Status good = page(); !good.ok()) call_->finish(good);
+  }
+
+  Status begin() {
+    v1::TopicsCall ask;
+    ask.set_name(ask_.topic());
+    ask.set_local_only(true);
+    AFDG_ASSIGN(const v1::TopicList topics, parts_.gather->topics(ask));
+    const auto count = static_cast<std::uint32_t>(topics.topics(0).partition_infos_size());
+    std::vector<std::uint32_t> partitions(ask_.partitions().begin(), ask_.partitions().end());
+    if (partitions.empty()) {
+      for (std::uint32_t i = 0; i < count; ++i) partitions.push_back(i);
+    }
+    for (const std::uint32_t partition : partitions) {
+      v1::ReadCall read;
+      read.set_topic(ask_.topic());
+      read.set_partition(partition);
+      read.set_at_start(ask_.from() != v1::ConsumeCall::FROM_END &&
+                        ask_.from() != v1::ConsumeCall::FROM_OFFSET);
+      read.set_at_end(ask_.from() == v1::ConsumeCall::FROM_END);
+      if (ask_.from() == v1::ConsumeCall::FROM_OFFSET) read.set_offset(ask_.offset());
+      AFDG_ASSIGN(const v1::ReadAnswer at, parts_.gather->read(read));
+      Position position{partition, at.next(), ask_.stop_at_end() ? at.end() : -1};
+      if (ask_.from() == v1::ConsumeCall::FROM_OFFSET && at.next() < at.start()) {
+        return fail(Code::kOutOfRange, ask_.topic() + "[" + std::to_string(partition) + "] starts at " +
+                                           std::to_string(at.start()) + ", and " + std::to_string(at.next()) +
+                                           " was asked for: read from there on");
       }
-      if (call_.stop_at_end() && all_at_end) return {};
-      if (moved) {
-        pause = kPauseMin;
+      positions_.push_back(position);
+    }
+    begun_ = true;
+    return {};
+  }
+
+  /// Reads until something can be written.
+  Status page() {
+    if (!begun_) AFDG_TRY(begin());
+    v1::ConsumedRecords out;
+    std::size_t at_end = 0;
+    for (std::size_t tried = 0; tried < positions_.size() && out.records().empty(); ++tried) {
+      Position& position = positions_[turn_++ % positions_.size()];
+      if (position.until >= 0 && position.next >= position.until) {
+        ++at_end;
         continue;
       }
-      std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, pause, [this] { return done_ || context_.stopping.load(); });
-      if (done_ || context_.stopping.load()) return {};
-      pause = std::min<std::chrono::milliseconds>(pause * 2, kPauseMax);
-    }
-  }
-
-  Status place() {
-    const auto routes = context_.host.board().get();
-    const auto topic = std::find_if(routes->topics.begin(), routes->topics.end(),
-                                    [&](const catalog::Topic& t) { return t.name == call_.topic(); });
-    if (topic == routes->topics.end())
-      return fail(Code::kNotFound, "no topic is named '" + call_.topic() + "': see topic list");
-    name_ = topic->name;
-    std::vector<std::uint32_t> wanted(call_.partitions().begin(), call_.partitions().end());
-    const auto count = static_cast<std::uint32_t>(topic->partitions);
-    if (wanted.empty()) {
-      for (std::uint32_t i = 0; i < count; ++i) wanted.push_back(i);
-    }
-    for (const std::uint32_t index : wanted) {
-      if (index >= count) {
-        return fail(Code::kOutOfRange, "topic '" + name_ + "' has partitions 0 to " +
-                                           std::to_string(count - 1) + ", not " + std::to_string(index) +
-                                           ": name one of them");
-      }
-      const TopicPartition partition{topic->id, PartitionIndex(static_cast<std::int32_t>(index))};
-      const auto known = context_.host.log().describe(partition);
-      if (!known.ok()) {
-        return fail(Code::kNotLeader,
-                    "partition " + std::to_string(index) + " of topic '" + name_ +
-                        "' is not on this node: ask the node that leads it, see topic describe");
-      }
-      Offset from = known->start;
-      switch (call_.from()) {
-        case v1::ConsumeCall::FROM_END:
-          from = known->end;
-          break;
-        case v1::ConsumeCall::FROM_OFFSET:
-          from = Offset(call_.offset());
-          if (from < known->start || from > known->end) {
-            return fail(Code::kOutOfRange, "partition " + std::to_string(index) + " of topic '" + name_ +
-                                               "' has offsets " + std::to_string(known->start.value()) +
-                                               " to " + std::to_string(known->end.value()) + ", not " +
-                                               std::to_string(call_.offset()) + ": name one between them");
-          }
-          break;
-        case v1::ConsumeCall::FROM_TIME:
-          not_before_ = call_.time_unix_ms();
-          break;
-        default:
-          break;
-      }
-      positions_.push_back({partition, from, known->end});
-    }
-    return {};
-  }
-
-  Status read(Position& position, bool& moved) {
-    auto read = context_.host.log().read_batches(position.partition, position.next, kReadBytes);
-    if (!read.ok()) return read.error();
-    std::string_view left = read->bytes;
-    v1::ConsumedRecords message;
-    std::size_t size = 0;
-    while (!left.empty()) {
-      AFDG_ASSIGN(const log::BatchView batch, log::BatchView::parse(left));
-      left.remove_prefix(batch.size());
-      if (batch.control()) continue;
-      log::RecordReader reader(batch);
-      log::RecordView record;
-      while (reader.next(record)) {
-        if (record.offset < position.next || record.timestamp.time_since_epoch().count() < not_before_)
+      v1::ReadCall read;
+      read.set_topic(ask_.topic());
+      read.set_partition(position.partition);
+      read.set_offset(position.next);
+      read.set_bytes_max(kPageBytes);
+      AFDG_ASSIGN(v1::ReadAnswer page, parts_.gather->read(read));
+      if (page.next() > position.next) position.next = page.next();
+      if (page.start() > position.next) position.next = page.start();
+      for (auto& record : *page.mutable_records()) {
+        if (position.until >= 0 && record.offset() >= position.until) break;
+        if (ask_.from() == v1::ConsumeCall::FROM_TIME && record.timestamp_unix_ms() < ask_.time_unix_ms())
           continue;
-        v1::ConsumedRecord* to = message.add_records();
-        to->set_topic(name_);
-        to->set_partition(static_cast<std::uint32_t>(position.partition.partition.value()));
-        to->set_offset(record.offset.value());
-        to->set_timestamp_unix_ms(record.timestamp.time_since_epoch().count());
-        if (record.key) to->set_key(std::string(*record.key));
-        if (record.value) to->set_value(std::string(*record.value));
-        size += (record.key ? record.key->size() : 0) + (record.value ? record.value->size() : 0) + 64;
-        for (const log::Header& header : record.headers) {
-          auto* copy = to->add_headers();
-          copy->set_key(std::string(header.key));
-          copy->set_value(std::string(header.value));
-          size += header.key.size() + header.value.size();
-        }
-        if (call_.count_max() != 0 && ++sent_ >= call_.count_max()) {
-          over_ = true;
-          static_cast<void>(write(message));
-          return {};
-        }
-        if (size >= kMessageBytes) {
-          if (!write(message)) return {};
-          message.Clear();
-          size = 0;
-        }
+        if (ask_.count_max() != 0 && sent_ >= ask_.count_max()) break;
+        ++sent_;
+        out.add_records()->Swap(&record);
       }
-      AFDG_TRY(reader.status());
     }
-    if (message.records_size() > 0 && !write(message)) return {};
-    moved = moved || read->next > position.next;
-    position.next = std::max(position.next, read->next);
+    if (!out.records().empty()) {
+      if (ask_.count_max() != 0 && sent_ >= ask_.count_max()) {
+        call_->finish_with(out.SerializeAsString());
+      } else {
+        call_->write(out.SerializeAsString());
+      }
+      return {};
+    }
+    if (ask_.stop_at_end()) {
+      const bool over = std::all_of(positions_.begin(), positions_.end(),
+                                    [](const Position& one) { return one.next >= one.until; });
+      if (over) {
+        call_->finish({});
+        return {};
+      }
+      next();  // pages whose records were all before the time asked for
+      return {};
+    }
+    later();
     return {};
   }
 
-  /// Waits until it was written. False when the caller is gone or the server stops.
-  bool write(const v1::ConsumedRecords& message) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (done_) {
-        over_ = true;
-        return false;
-      }
-      writing_ = true;
-    }
-    rpc_->write(message.SerializeAsString());
-    std::unique_lock lock(mutex_);
-    while (writing_ && !done_ && !context_.stopping.load()) changed_.wait_for(lock, 200ms);
-    if (writing_ || done_) over_ = true;
-    return !over_;
-  }
-
-  const std::shared_ptr<RpcCall> rpc_;
-  AdminContext& context_;
-  v1::ConsumeCall call_;
-  bool begun_ = false;
-  std::string name_;
+  const std::shared_ptr<RpcCall> call_;
+  const AdminParts parts_;
+  v1::ConsumeCall ask_;
   std::vector<Position> positions_;
-  std::int64_t not_before_ = std::numeric_limits<std::int64_t>::min();
+  std::size_t turn_ = 0;
   std::uint64_t sent_ = 0;
-  bool over_ = false;  ///< of the worker
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool writing_ = false, done_ = false;
+  bool begun_ = false;
+  std::atomic<bool> done_{false};
 };
 
 }  // namespace
 
-void add_consume(RpcServer& server, AdminContext& context) {
-  server.add("/afdg.v1.Admin/Consume",
-             [&context](std::shared_ptr<RpcCall> call) -> std::shared_ptr<RpcHandler> {
-               return std::make_shared<Consumer>(std::move(call), context);
-             });
+RpcMethod consume_method(const AdminParts& parts) {
+  return [parts](std::shared_ptr<RpcCall> call) -> std::shared_ptr<RpcHandler> {
+    return std::make_shared<Consumer>(std::move(call), parts);
+  };
 }
 
 }  // namespace afdg::server

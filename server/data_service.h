@@ -1,25 +1,30 @@
 #pragma once
 
-#include "server/admin.h"
+#include "server/background.h"
+#include "server/gather.h"
 #include "server/router.h"
 #include "server/rpc.h"
 
 namespace afdg::server {
 
-/// Data.Request, Send and Fanout: the forms of calls for other languages and for people. They go the way of
-/// the stream. Thread-safety: safe. Bounds: the router's; a fan-out has at most kFanoutMax targets, kWindow
-/// of them under way.
-class DataService {
- public:
-  DataService(Router& router, AdminContext& context) : router_(router), context_(context) {}
-  void add(RpcServer& server);
-
-  static constexpr std::size_t kFanoutMax = 1'000'000;
-  static constexpr std::size_t kWindow = 1024;
-
- private:
-  Router& router_;
-  AdminContext& context_;
+struct DataParts {
+  Router* router;
+  RouteBoard* board;
+  Gather* gather;
+  Background* background;
+  const Clock* clock;
+  std::uint32_t fanout_targets_max = 1'000'000;
 };
+
+/// Data.Request and Data.Send.
+RpcMethod request_method(const DataParts& parts);
+RpcMethod send_method(const DataParts& parts);
+/// Data.Fanout: one outcome a target, as they come. Bounds: 1,024 targets under way, 4,096 outcomes that wait
+/// to be written.
+RpcMethod fanout_method(const DataParts& parts);
+
+/// When a call's agent must have begun: the caller's own timeout, gRPC's deadline, or 10 s; ms since 1970.
+[[nodiscard]] std::int64_t deadline_ms(std::int64_t timeout_ms,
+                                       std::chrono::system_clock::time_point deadline, Timestamp now);
 
 }  // namespace afdg::server

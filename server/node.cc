@@ -58,7 +58,7 @@ int Node::run() {
   const auto raw = pointers(arguments_);
   auto line = server::read_command_line(static_cast<int>(raw.size()), raw.data());
   if (!line.ok()) return failed(line.error());
-  if (line->verb == Verb::kHelp || line->verb == Verb::kVersion) {
+  if (line->verb == Verb::kHelp || line->verb == Verb::kShowVersion) {
     std::fputs(line->text.c_str(), stdout);
     return 0;
   }

@@ -19,6 +19,7 @@ struct GridOptions {
 /// A node that serves, until stop(). Thread-safety: safe.
 class RunningNode {
  public:
+  RunningNode() = default;
   RunningNode(const RunningNode&) = delete;
   RunningNode& operator=(const RunningNode&) = delete;
   /// As stop().

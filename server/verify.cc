@@ -2,202 +2,213 @@
 
 #include <cstdio>
 #include <map>
-#include <string_view>
+#include <set>
+#include <unordered_map>
 
+#include "base/codec.h"
+#include "catalog/catalog.h"
 #include "log/batch.h"
 #include "log/log.h"
 #include "log/verify.h"
 #include "region/table.h"
-#include "server/host.h"
 #include "server/identity.h"
-#include "store/key_value_store.h"
+#include "server/overlay.h"
+#include "server/region_host.h"
+#include "server/runtime.h"
 
 namespace afdg::server {
 namespace {
 
-/// What the store must hold of a region, or why that cannot be said.
-struct Fold {
-  std::map<std::string, std::string, std::less<>> table;
-  Status status;
-};
+constexpr std::size_t kReadBytes = 4u << 20;
+constexpr std::size_t kDifferencesTold = 10;
 
-Fold fold(log::Log& log, TopicPartition partition, Offset from, Offset to) {
-  Fold result;
-  while (from < to) {
-    auto read = log.read_batches(partition, from, 4u << 20);
-    if (!read.ok()) {
-      result.status = read.error();
-      return result;
+class Verify {
+ public:
+  explicit Verify(DataDirectory& directory) : directory_(directory) {}
+
+  int run() {
+    if (const Status done = check(); !done.ok()) {
+      damage(done.error().text());
+      if (exit_code(done.code()) == 5) return 5;
     }
-    std::string_view left = read->bytes;
-    while (!left.empty()) {
-      auto batch = log::BatchView::parse(left);
-      if (!batch.ok()) {
-        result.status = batch.error();
-        return result;
+    if (damages_ == 0) {
+      std::printf("sound     %s\n", directory_.path().c_str());
+      return 0;
+    }
+    std::printf("damaged   %s: %llu finding(s)\n", directory_.path().c_str(),
+                static_cast<unsigned long long>(damages_));
+    return 4;
+  }
+
+ private:
+  void damage(const std::string& sentence) {
+    ++damages_;
+    std::fflush(stdout);
+    std::fprintf(stderr, "afdgd verify: %s\n", sentence.c_str());
+  }
+
+  Status check() {
+    store::FileSystem& fs = store::posix_file_system();
+    std::printf("node      %d, directory %016llx, %s\n", directory_.node().value(),
+                static_cast<unsigned long long>(directory_.incarnation().value()),
+                directory_.clean() ? "stopped in order" : "not stopped in order");
+    if (fs.exists(directory_.catalog_path())) check_catalog();
+    if (!fs.exists(directory_.log_path())) return {};
+    AFDG_ASSIGN(const log::VerifyReport report, log::verify_log(fs, directory_.log_path()));
+    for (const log::Finding& finding : report.findings) {
+      const std::string text =
+          finding.file + " at " + std::to_string(finding.position) + ": " + finding.sentence;
+      if (finding.kind == log::FindingKind::kDerived || finding.kind == log::FindingKind::kUnsynced) {
+        std::printf("note      %s: %s\n", std::string(log::finding_kind_name(finding.kind)).c_str(),
+                    text.c_str());
+      } else {
+        damage(std::string(log::finding_kind_name(finding.kind)) + ": " + text);
       }
-      left.remove_prefix(batch->size());
-      log::RecordReader reader(*batch);
+    }
+    std::printf("files     %llu batches, %llu records in %llu partitions, %llu in the journal\n",
+                static_cast<unsigned long long>(report.batches),
+                static_cast<unsigned long long>(report.records),
+                static_cast<unsigned long long>(report.partitions),
+                static_cast<unsigned long long>(report.journal_batches));
+    return check_store(fs);
+  }
+
+  void check_catalog() {
+    store::RocksOptions options;
+    options.write_ahead_log = true;
+    auto opened = store::open_rocks_store(directory_.catalog_path(), options);
+    if (!opened.ok()) return damage("the catalog: " + opened.error().text());
+    SystemRandom random;
+    auto catalog = catalog::Catalog::open(catalog::make_catalog_store(std::move(opened).value()), random);
+    if (!catalog.ok()) return damage("the catalog: " + catalog.error().text());
+    std::printf("catalog   %zu grids, %zu topics, %zu nodes\n", (*catalog)->grids().size(),
+                (*catalog)->topics().size(), (*catalog)->nodes(Timestamp()).size());
+  }
+
+  /// The state that the store holds, against the fold of the changes up to where it says it is.
+  Status check_store(store::FileSystem& fs) {
+    if (!fs.exists(directory_.store_path())) {
+      std::printf("store     none: the next start builds it from the log\n");
+      return {};
+    }
+    auto store = store::open_rocks_store(directory_.store_path());
+    if (!store.ok()) {
+      damage("the store cannot be opened and the next start builds it anew: " + store.error().text());
+      return {};
+    }
+    const auto overlay = make_overlay(fs);  // recovery is tried, not done
+    SystemClock clock;
+    log::LogOptions options;
+    options.directory = directory_.log_path();
+    options.threads = log::LogThreads::kNone;
+    AFDG_ASSIGN(const auto opened, log::Log::open(*overlay, clock, options));
+    std::map<std::string, std::uint64_t> compared;  // by topic
+    std::set<std::string> known;
+    for (const TopicPartition& partition : opened->partitions()) {
+      AFDG_ASSIGN(const log::PartitionDescription description, opened->describe(partition));
+      if (!description.topic_name.ends_with(".changes")) continue;
+      const std::string prefix = region_store_prefix(partition.topic, RegionId(partition.partition.value()));
+      known.insert(prefix);
+      const std::string name =
+          description.topic_name + "[" + std::to_string(partition.partition.value()) + "]";
+      const region::StateTable table(**store, prefix);
+      const auto mark = table.store_mark();
+      if (!mark.ok()) {
+        damage("the store's mark of " + name + ": " + mark.error().text());
+        continue;
+      }
+      compared.try_emplace(description.topic_name, 0);
+      const Status same = compare(*opened, **store, partition, name, prefix, description,
+                                  mark->value_or(region::StoreMark{description.start, {}}), mark->has_value(),
+                                  compared[description.topic_name]);
+      if (!same.ok()) damage(name + ": " + same.error().text());
+    }
+    for (const auto& [topic, keys] : compared) {
+      if (differing_.contains(topic)) continue;
+      std::printf("store     RocksDB = fold of %s (%llu keys)\n", topic.c_str(),
+                  static_cast<unsigned long long>(keys));
+    }
+    return {};
+  }
+
+  Status compare(log::Log& log, const store::KeyValueStore& store, TopicPartition partition,
+                 const std::string& name, const std::string& prefix,
+                 const log::PartitionDescription& description, region::StoreMark mark, bool marked,
+                 std::uint64_t& keys) {
+    if (!description.fault.ok()) return description.fault.error();
+    if (mark.changes > description.end) {
+      return fail(Code::kCorrupt,
+                  "the store is at offset " + std::to_string(mark.changes.value()) +
+                      ", and the log ends at " + std::to_string(description.end.value()) +
+                      ": records that were committed are missing; restore the log from a copy");
+    }
+    std::unordered_map<std::string, std::uint64_t> fold;
+    for (Offset at = description.start; at < mark.changes;) {
+      AFDG_ASSIGN(const log::BatchBytes batches, log.read_batches(partition, at, kReadBytes));
+      if (batches.next <= at)
+        return fail(Code::kCorrupt, "reading does not go on at offset " + std::to_string(at.value()));
+      std::string_view bytes = batches.bytes;
       log::RecordView record;
-      while (reader.next(record)) {
-        if (record.offset >= to || !record.key) continue;
-        if (record.value) {
-          result.table.insert_or_assign(std::string(*record.key), std::string(*record.value));
-        } else if (const auto at = result.table.find(*record.key); at != result.table.end()) {
-          result.table.erase(at);
+      while (!bytes.empty()) {
+        AFDG_ASSIGN(const log::BatchView batch, log::BatchView::parse(bytes));
+        log::RecordReader reader(batch);
+        while (reader.next(record)) {
+          if (record.offset < at || record.offset >= mark.changes || !record.key) continue;
+          if (record.value) {
+            fold.insert_or_assign(std::string(*record.key), hash64(*record.value));
+          } else {
+            fold.erase(std::string(*record.key));
+          }
         }
+        AFDG_TRY(reader.status());
+        bytes.remove_prefix(batch.size());
       }
-      if (!reader.status().ok()) {
-        result.status = reader.status();
-        return result;
+      at = batches.next;
+    }
+    std::size_t differences = 0;
+    const auto differs = [&](const std::string& what) {
+      if (++differences <= kDifferencesTold)
+        damage(name + ": " + what + ": remove the directory 'store'; the next start builds it from the log");
+    };
+    std::string to = prefix;
+    for (std::size_t i = to.size(); i-- > 0;) {
+      if (static_cast<unsigned char>(to[i]) != 0xff) {
+        to[i] = static_cast<char>(to[i] + 1);
+        to.resize(i + 1);
+        break;
       }
     }
-    if (read->next <= from) {
-      result.status = fail(Code::kCorrupt, "reading stops at offset " + std::to_string(from.value()) +
-                                               " before " + std::to_string(to.value()));
-      return result;
-    }
-    from = read->next;
-  }
-  return result;
-}
-
-/// Compares one region; prints what differs. True when it agrees.
-bool check_region(log::Log& log, store::KeyValueStore& store, TopicPartition partition,
-                  const log::PartitionDescription& about) {
-  const std::string where =
-      "region " + std::to_string(partition.partition.value()) + " (" + about.topic_name + ")";
-  const std::string prefix = Host::store_prefix(partition.topic, RegionId(partition.partition.value()));
-  const auto mark = region::StateTable(store, prefix).store_mark();
-  if (!mark.ok()) {
-    std::printf(
-        "damaged: %s: the store's mark cannot be read (%s): delete the store; the next start rebuilds it "
-        "from the log\n",
-        where.c_str(), mark.error().text().c_str());
-    return false;
-  }
-  if (!*mark) return true;  // nothing was checkpointed yet
-  const Offset to = (*mark)->changes;
-  if (to > about.end) {
-    std::printf(
-        "damaged: %s: the store is current to offset %lld, the log ends at %lld: the next start rebuilds the "
-        "store from the log\n",
-        where.c_str(), static_cast<long long>(to.value()), static_cast<long long>(about.end.value()));
-    return false;
-  }
-  if (about.start > Offset(0)) {
-    std::printf("note: %s: changes begin at offset %lld, so the store is not compared\n", where.c_str(),
-                static_cast<long long>(about.start.value()));
-    return true;
-  }
-  Fold wanted = fold(log, partition, about.start, to);
-  if (!wanted.status.ok()) {
-    std::printf("damaged: %s: changes cannot be read (%s): restore the log from a copy\n", where.c_str(),
-                wanted.status.error().text().c_str());
-    return false;
-  }
-  std::string first;
-  std::uint64_t wrong = 0;
-  auto next = wanted.table.begin();
-  const auto differs = [&](const std::string& what) {
-    if (wrong++ == 0) first = what;
-  };
-  const Status scanned = store.scan(
-      prefix, Host::store_prefix(partition.topic, RegionId(partition.partition.value() + 1)),
-      [&](std::string_view key, std::string_view value) {
-        key.remove_prefix(prefix.size());
-        if (key.empty()) return true;  // the mark
-        while (next != wanted.table.end() && std::string_view(next->first) < key) {
-          differs("a key of kind '" + next->first.substr(0, 1) + "' is missing from the store");
-          ++next;
-        }
-        if (next == wanted.table.end() || next->first != key) {
-          differs("the store has a key of kind '" + std::string(key.substr(0, 1)) +
-                  "' that the changes do not have");
-          return true;
-        }
-        if (next->second != value)
-          differs("the store has another value for a key of kind '" + std::string(key.substr(0, 1)) + "'");
-        ++next;
+    AFDG_TRY(store.scan(prefix, to, [&](std::string_view key, std::string_view value) {
+      if (key == prefix) return true;
+      const auto found = fold.find(std::string(key.substr(prefix.size())));
+      if (found == fold.end()) {
+        differs(marked ? "the store has a key that the log does not give" : "the store has keys and no mark");
         return true;
-      });
-  for (; next != wanted.table.end(); ++next)
-    differs("a key of kind '" + next->first.substr(0, 1) + "' is missing from the store");
-  if (!scanned.ok()) differs("the store cannot be read: " + scanned.error().text());
-  if (wrong == 0) return true;
-  std::printf(
-      "damaged: %s: the store is not the fold of the changes up to offset %lld in %llu places; first: %s: "
-      "delete the store; the next start rebuilds it from the log\n",
-      where.c_str(), static_cast<long long>(to.value()), static_cast<unsigned long long>(wrong),
-      first.c_str());
-  return false;
-}
+      }
+      if (found->second != hash64(value)) differs("the store has another value than the log gives");
+      ++keys;
+      fold.erase(found);
+      return true;
+    }));
+    for (std::size_t i = 0; i < fold.size(); ++i) differs("the store lacks a key that the log gives");
+    if (differences > 0) differing_.insert(description.topic_name);
+    return {};
+  }
+
+  DataDirectory& directory_;
+  std::uint64_t damages_ = 0;
+  std::set<std::string> differing_;
+};
 
 }  // namespace
 
-int verify_data(const std::string& directory) {
-  const auto refuse = [](const Error& error) {
-    std::fprintf(stderr, "afdgd verify: %s\n", error.text().c_str());
-    switch (error.code()) {
-      case Code::kNotFound:
-        return 2;
-      case Code::kTaken:
-        return 3;
-      case Code::kUnwritable:
-      case Code::kDiskFull:
-        return 5;
-      default:
-        return 4;
-    }
-  };
-  store::FileSystem& files = store::posix_file_system();
-  const auto home = DataDirectory::inspect(files, directory);
-  if (!home.ok()) return refuse(home.error());
-  const auto report = log::verify_log(files, (*home)->log_path());
-  if (!report.ok()) return refuse(report.error());
-  for (const log::Finding& finding : report->findings) {
-    std::printf("%s: %s at %llu: %s\n", std::string(log::finding_kind_name(finding.kind)).c_str(),
-                finding.file.c_str(), static_cast<unsigned long long>(finding.position),
-                finding.sentence.c_str());
+int verify_node(const std::string& data) {
+  auto directory = DataDirectory::inspect(store::posix_file_system(), data);
+  if (!directory.ok()) {
+    std::fprintf(stderr, "afdgd verify: %s\n", directory.error().text().c_str());
+    return exit_code(directory.code());
   }
-  if (!report->sound()) {
-    std::printf("verify FAILED: %zu findings in %llu batches\n", report->findings.size(),
-                static_cast<unsigned long long>(report->batches));
-    return 4;
-  }
-  // The log is sound: opened as a start would, so that what waits in the journal is read, too.
-  SystemClock clock;
-  log::LogOptions options;
-  options.directory = (*home)->log_path();
-  options.threads = log::LogThreads::kNone;
-  auto log = log::Log::open(files, clock, options);
-  if (!log.ok()) return refuse(log.error());
-  std::uint64_t regions = 0, wrong = 0;
-  if (files.exists((*home)->store_path())) {
-    auto store = store::open_rocks_store((*home)->store_path());
-    if (!store.ok()) {
-      std::printf("damaged: %s: %s: delete it; the next start rebuilds it from the log\n",
-                  (*home)->store_path().c_str(), store.error().text().c_str());
-      ++wrong;
-    } else {
-      for (const TopicPartition& partition : (*log)->partitions()) {
-        const auto about = (*log)->describe(partition);
-        if (!about.ok() || !about->topic_name.ends_with(".changes")) continue;
-        ++regions;
-        if (!check_region(**log, **store, partition, *about)) ++wrong;
-      }
-    }
-  }
-  if (Status closed = (*log)->close(); !closed.ok()) return refuse(closed.error());
-  if (wrong != 0) {
-    std::printf("verify FAILED: %llu of %llu regions\n", static_cast<unsigned long long>(wrong),
-                static_cast<unsigned long long>(regions));
-    return 4;
-  }
-  std::printf("verify ok: %llu batches, %llu records; RocksDB = fold of changes for %llu regions\n",
-              static_cast<unsigned long long>(report->batches + report->journal_batches),
-              static_cast<unsigned long long>(report->records), static_cast<unsigned long long>(regions));
-  return 0;
+  return Verify(**directory).run();
 }
 
 }  // namespace afdg::server
