@@ -33,7 +33,9 @@ Status Executor::make_core() {
 
 Status Executor::open(Epoch epoch) {
   epoch_ = epoch;
+  opening_.store(true, std::memory_order_release);
   fault_ = make_core();
+  opening_.store(false, std::memory_order_release);
   return fault_;
 }
 
@@ -163,6 +165,7 @@ Result<RegionInfo> Executor::info() const {
 void Executor::release(ReplyBatch&& replies) { hand_out(replies); }
 
 void Executor::wake() {
+  if (opening_.load(std::memory_order_acquire)) return;  // whoever opens polls afterwards
   if (poll_posted_.exchange(true, std::memory_order_acq_rel)) return;
   context_.lanes->post_poll(weak_from_this().lock());
 }

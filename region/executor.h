@@ -147,6 +147,7 @@ class Executor final : public Shell, public std::enable_shared_from_this<Executo
   std::map<RegionId, Target> targets_;
   std::uint64_t rounds_ = 0;
   std::atomic<bool> poll_posted_{false};
+  std::atomic<bool> opening_{false};  ///< the core is not to be touched by a lane yet
 };
 
 }  // namespace afdg::region
