@@ -190,16 +190,19 @@ void LiveState::erase(const agents::ItemId& item) {
 }
 
 RegionCore::Live& RegionCore::live(const agents::AgentType& type, std::string_view key) {
-  live_key_.assign(type.name).push_back('\0');
-  live_key_.append(key);
-  if (const auto found = live_.find(std::string_view(live_key_)); found != live_.end()) return *found->second;
+  const std::uint64_t hash = hash64(key) ^ (reinterpret_cast<std::uintptr_t>(&type) * 0x9e3779b97f4a7c15ULL);
+  Live* found = live_.find(hash, [&](const Live& at) {
+    return at.state.key() == key && at.state.type().data() == type.name.data();
+  });
+  if (found != nullptr) return *found;
   auto made = std::make_unique<Live>(*this, type, key);
   Live& agent = *made;
+  agent.hash = hash;
   agent.at = clock_order_.size();
   clock_order_.push_back(&agent);
   agent.memory = agent.agent->memory_bytes() + agent.overhead();
   live_bytes_ += agent.memory;
-  live_.emplace(live_key_, std::move(made));
+  live_.insert(hash, made.release());
   return agent;
 }
 
@@ -208,9 +211,8 @@ void RegionCore::drop_live(Live& agent) {
   clock_order_[agent.at] = clock_order_.back();
   clock_order_[agent.at]->at = agent.at;
   clock_order_.pop_back();
-  live_key_.assign(agent.state.type()).push_back('\0');
-  live_key_.append(agent.state.key());
-  live_.erase(live_.find(std::string_view(live_key_)));
+  live_.erase(agent.hash, &agent);
+  delete &agent;
 }
 
 void RegionCore::evict() {

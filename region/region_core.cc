@@ -33,6 +33,7 @@ RegionCore::RegionCore(RegionId region, Options options, const agents::AgentType
 
 RegionCore::~RegionCore() {
   log_.reset();  // no completion runs after this
+  for (Live* agent : clock_order_) delete agent;
 }
 
 std::size_t RegionCore::open_bytes() const {

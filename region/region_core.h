@@ -12,6 +12,7 @@
 
 #include "agents/agent_base.h"
 #include "region/core.h"
+#include "region/internal/hash_slots.h"
 #include "region/message.h"
 #include "region/sessions.h"
 #include "region/table.h"
@@ -190,8 +191,8 @@ class RegionCore {
       outbox_done_;  ///< delivered; their records go with the next batch
 
   // What runs.
-  Offset applied_{0};  ///< the next message to apply
-  std::unordered_map<std::string, std::unique_ptr<Live>, TextHash, TextEqual> live_;
+  Offset applied_{0};     ///< the next message to apply
+  HashSlots<Live> live_;  ///< owned; by Live::hash
   std::vector<Live*> clock_order_;
   std::size_t clock_hand_ = 0;
   std::uint64_t live_bytes_ = 0;
@@ -221,7 +222,7 @@ class RegionCore {
   std::size_t write_count_ = 0;
   std::size_t write_bytes_ = 0;
   std::vector<Staged> sends_;
-  std::string scratch_, answer_, converted_, live_key_;
+  std::string scratch_, answer_, converted_;
   std::vector<log::Header> headers_;
 
   // Appends under way.

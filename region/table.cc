@@ -31,45 +31,38 @@ bool is_list_item(std::string_view key) noexcept {
 }
 
 Result<std::optional<std::string>> StateTable::get(std::string_view key) const {
-  if (const auto found = dirty_.map.find(key); found != dirty_.map.end()) return found->second;
-  if (frozen_) {
-    if (const auto found = frozen_->layer.map.find(key); found != frozen_->layer.map.end())
-      return found->second;
+  const KeyMap::Entry* found = dirty_.map.find(key);
+  if (found == nullptr && frozen_) found = frozen_->layer.map.find(key);
+  if (found != nullptr) {
+    const auto value = found->value();
+    return value ? std::optional<std::string>(*value) : std::nullopt;
   }
   scratch_.assign(prefix_).append(key);
   return store_.get(scratch_);
 }
 
-void StateTable::note(const Map::iterator& at) {
-  if (is_list_item(at->first)) dirty_.lists.insert(at->first);
+void StateTable::put_layer(std::string_view key, std::optional<std::string_view> value) {
+  const bool listed = is_list_item(key);
+  const auto put = dirty_.map.put(key, value, [&](const KeyMap::Entry& old) {
+    if (listed) dirty_.lists.erase(old.key());
+  });
+  if (listed && (put.inserted || put.moved)) dirty_.lists.insert(put.entry->key());
 }
 
 void StateTable::put(std::string_view key, std::string_view value) {
   dirty_bytes_ += key.size() + value.size() + 16;
-  if (const auto found = dirty_.map.find(key); found != dirty_.map.end()) {
-    if (found->second) {
-      found->second->assign(value);
-    } else {
-      found->second.emplace(value);
-    }
-    return;
-  }
-  note(dirty_.map.emplace(std::string(key), std::string(value)).first);
+  put_layer(key, value);
 }
 
 void StateTable::erase(std::string_view key) {
   dirty_bytes_ += key.size() + 16;
-  if (const auto found = dirty_.map.find(key); found != dirty_.map.end()) {
-    found->second.reset();
-    return;
-  }
-  note(dirty_.map.emplace(std::string(key), std::nullopt).first);
+  put_layer(key, std::nullopt);
 }
 
 // The memory layers' entries of a range in key order, the newest of each key.
 class StateTable::InMemory {
  public:
-  using Value = const std::optional<std::string>*;
+  using Value = std::optional<std::string_view>;
   struct Entry {
     std::string_view key;
     Value value;
@@ -90,7 +83,7 @@ class StateTable::InMemory {
     if (next_ < sorted_.size()) least = sorted_[next_];
     for (std::size_t i = 0; i < walk_count_; ++i) {
       const Walk& w = walks_[i];
-      if (w.at != w.end && (!least || *w.at < least->key)) least = Entry{*w.at, &w.map->find(*w.at)->second};
+      if (w.at != w.end && (!least || *w.at < least->key)) least = Entry{*w.at, w.map->find(*w.at)->value()};
     }
     return least;
   }
@@ -104,7 +97,7 @@ class StateTable::InMemory {
  private:
   struct Walk {
     std::set<std::string_view>::const_iterator at, end;
-    const Map* map = nullptr;
+    const KeyMap* map = nullptr;
   };
   std::vector<Entry> sorted_;
   std::size_t next_ = 0;
@@ -118,12 +111,9 @@ Status StateTable::scan_items(std::string_view from, std::string_view to, std::s
   memory.walk(dirty_, from, to);
   if (frozen_) memory.walk(frozen_->layer, from, to);
   if (single >= from && (to.empty() || single < to)) {
-    if (const auto found = dirty_.map.find(single); found != dirty_.map.end()) {
-      memory.add(found->first, &found->second);
-    } else if (frozen_) {
-      if (const auto old = frozen_->layer.map.find(single); old != frozen_->layer.map.end())
-        memory.add(old->first, &old->second);
-    }
+    const KeyMap::Entry* found = dirty_.map.find(single);
+    if (found == nullptr && frozen_) found = frozen_->layer.map.find(single);
+    if (found != nullptr) memory.add(found->key(), found->value());
   }
   return merge(from, to, memory, visit);
 }
@@ -148,11 +138,10 @@ Result<std::optional<std::string>> StateTable::last_item(std::string_view from, 
       const auto end = limit.empty() ? layer.lists.end() : layer.lists.lower_bound(limit);
       if (end != layer.lists.begin()) {
         const std::string_view key = *std::prev(end);
-        if (key >= from && (!last.key || key > *last.key)) last = {key, !layer.map.find(key)->second};
+        if (key >= from && (!last.key || key > *last.key)) last = {key, !layer.map.find(key)->value()};
       }
       if (single < from || (!limit.empty() && single >= limit) || (last.key && single <= *last.key)) return;
-      if (const auto found = layer.map.find(single); found != layer.map.end())
-        last = {found->first, !found->second};
+      if (const KeyMap::Entry* found = layer.map.find(single)) last = {found->key(), !found->value()};
     };
     offer(dirty_);
     if (frozen_) offer(frozen_->layer);
@@ -179,9 +168,10 @@ Result<std::optional<std::string>> StateTable::last_item(std::string_view from, 
 Status StateTable::scan_all(std::string_view from, std::string_view to, const Visit& visit) const {
   InMemory memory;
   const auto collect = [&](const Layer& layer) {
-    for (const auto& [key, value] : layer.map) {
-      if (key >= from && (to.empty() || key < to)) memory.add(key, &value);
-    }
+    layer.map.for_each([&](const KeyMap::Entry& entry) {
+      const std::string_view key = entry.key();
+      if (key >= from && (to.empty() || key < to)) memory.add(key, entry.value());
+    });
   };
   collect(dirty_);
   if (frozen_) collect(frozen_->layer);
@@ -197,7 +187,7 @@ Status StateTable::merge(std::string_view from, std::string_view to, InMemory& m
     const InMemory::Entry entry = *next;
     memory.pop(entry.key);
     next = memory.peek();
-    if (entry.value->has_value()) go_on = visit(entry.key, **entry.value);
+    if (entry.value) go_on = visit(entry.key, *entry.value);
   };
   const std::string store_from = prefix_ + std::string(from);
   const std::string store_to = to.empty() ? prefix_end(prefix_) : prefix_ + std::string(to);
@@ -228,14 +218,14 @@ void StateTable::freeze() {
 
 Status StateTable::write(const Frozen& frozen, store::KeyValueStore& store, std::string_view prefix,
                          StoreMark mark) {
-  std::vector<const Map::value_type*> sorted;
+  std::vector<const KeyMap::Entry*> sorted;
   sorted.reserve(frozen.layer.map.size());
   std::size_t bytes = 0;
-  for (const auto& entry : frozen.layer.map) {
+  frozen.layer.map.for_each([&](const KeyMap::Entry& entry) {
     sorted.push_back(&entry);
-    bytes += prefix.size() + entry.first.size();
-  }
-  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->first < b->first; });
+    bytes += prefix.size() + entry.key().size();
+  });
+  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->key() < b->key(); });
   const std::string mark_bytes = encode_mark(mark);
   std::string keys;
   keys.reserve(bytes + prefix.size());
@@ -245,9 +235,8 @@ Status StateTable::write(const Frozen& frozen, store::KeyValueStore& store, std:
   changes.push_back({std::string_view(keys), mark_bytes});
   for (const auto* entry : sorted) {
     const std::size_t at = keys.size();
-    keys.append(prefix).append(entry->first);
-    changes.push_back({std::string_view(keys).substr(at),
-                       entry->second ? std::optional<std::string_view>(*entry->second) : std::nullopt});
+    keys.append(prefix).append(entry->key());
+    changes.push_back({std::string_view(keys).substr(at), entry->value()});
   }
   return store.apply(changes);
 }
@@ -255,10 +244,9 @@ Status StateTable::write(const Frozen& frozen, store::KeyValueStore& store, std:
 void StateTable::thaw(bool written) {
   if (!written) {
     // Newer entries win; the rest joins them again.
-    for (auto& [key, value] : frozen_->layer.map) {
-      const auto [at, inserted] = dirty_.map.try_emplace(key, value);
-      if (inserted) note(at);
-    }
+    frozen_->layer.map.for_each([&](const KeyMap::Entry& entry) {
+      if (dirty_.map.find(entry.key()) == nullptr) put_layer(entry.key(), entry.value());
+    });
     dirty_bytes_ += frozen_bytes_;
   }
   frozen_.reset();

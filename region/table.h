@@ -14,6 +14,7 @@
 #include "base/codec.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "region/internal/key_map.h"
 #include "store/key_value_store.h"
 
 namespace afdg::region {
@@ -38,8 +39,6 @@ struct StoreMark {
 /// Bounds: the owner watches dirty_bytes() and freezes.
 class StateTable {
  public:
-  using Map = std::unordered_map<std::string, std::optional<std::string>, TextHash, std::equal_to<>>;
-
   StateTable(store::KeyValueStore& store, std::string store_prefix)
       : store_(store), prefix_(std::move(store_prefix)) {}
 
@@ -84,12 +83,12 @@ class StateTable {
 
  private:
   struct Layer {
-    Map map;
+    KeyMap map;
     std::set<std::string_view> lists;  ///< keys of map that are items of lists, in order
   };
 
   class InMemory;
-  void note(const Map::iterator& at);
+  void put_layer(std::string_view key, std::optional<std::string_view> value);
   Status merge(std::string_view from, std::string_view to, InMemory& memory, const Visit& visit) const;
 
   store::KeyValueStore& store_;

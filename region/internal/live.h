@@ -50,6 +50,7 @@ struct RegionCore::Live {
 
   LiveState state;
   std::unique_ptr<agents::AgentBase> agent;
+  std::uint64_t hash = 0;
   std::uint64_t memory = 0;
   std::size_t at = 0;  ///< in clock_order_
   bool used = true;
