@@ -1,7 +1,9 @@
 #include "server/region_host.h"
 
 #include <algorithm>
+#include <charconv>
 #include <future>
+#include <iterator>
 #include <set>
 
 #include "base/codec.h"
@@ -9,6 +11,30 @@
 
 namespace afdg::server {
 namespace {
+
+constexpr std::uint64_t kDirtyBytesMin = 4u << 20;
+
+/// Kafka's names of a topic's settings. What is not a number is left at its default.
+log::TopicOptions topic_options(const catalog::Topic& topic) {
+  log::TopicOptions options;
+  const auto number = [&](const char* name) -> std::optional<std::int64_t> {
+    const auto found = topic.config.find(name);
+    if (found == topic.config.end()) return std::nullopt;
+    std::int64_t value = 0;
+    const char* end = found->second.data() + found->second.size();
+    const auto parsed = std::from_chars(found->second.data(), end, value);
+    if (parsed.ec != std::errc() || parsed.ptr != end || value < 0) return std::nullopt;
+    return value;
+  };
+  if (const auto bytes = number("segment.bytes"))
+    options.segment_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(*bytes, 1 << 20));
+  if (const auto age = number("segment.ms"))
+    options.segment_age = std::chrono::milliseconds(std::max<std::int64_t>(*age, 1000));
+  if (const auto age = number("retention.ms")) options.retention_age = std::chrono::milliseconds(*age);
+  if (const auto bytes = number("retention.bytes"))
+    options.retention_bytes = static_cast<std::uint64_t>(*bytes);
+  return options;
+}
 
 constexpr auto kLaneAnswer = std::chrono::seconds(3);
 
@@ -85,6 +111,8 @@ std::shared_ptr<region::Executor> RegionHost::make(const GridRoutes& grid, Regio
   setup.region = region;
   setup.options = limits_.region;
   setup.options.regions = grid.grid.regions;
+  setup.options.dirty_bytes_max = std::max<std::uint64_t>(
+      kDirtyBytesMin, 2 * limits_.checkpoint_bytes / std::max<std::size_t>(1, led));
   setup.options.live_bytes_max =
       std::max<std::uint64_t>(1u << 20, limits_.live_bytes_max / std::max<std::size_t>(1, led));
   setup.store_prefix = region_store_prefix(grid.grid.changes, region);
@@ -108,6 +136,7 @@ void RegionHost::apply(Routes& routes) {
     Epoch epoch;
   };
   std::vector<Opening> opening;
+  std::vector<TopicId> plain_gone;
   log::TopicOptions held;
   held.held_by_region = true;
   std::set<std::pair<GridId, RegionId>> wanted;
@@ -137,6 +166,21 @@ void RegionHost::apply(Routes& routes) {
         route.local = executor;
       }
     }
+    std::set<TopicId> plain;
+    for (const catalog::Topic& topic : routes.topics) {
+      const auto placed = routes.partitions.find(topic.id);
+      if (placed == routes.partitions.end()) continue;
+      for (std::size_t i = 0; i < placed->second.size(); ++i) {
+        if (placed->second[i].leader != routes.self) continue;
+        plain.insert(topic.id);
+        if (!plain_.contains(topic.id))
+          partitions.push_back(
+              {{topic.id, PartitionIndex(static_cast<std::int32_t>(i))}, topic.name, topic_options(topic)});
+      }
+    }
+    std::set_difference(plain_.begin(), plain_.end(), plain.begin(), plain.end(),
+                        std::back_inserter(plain_gone));
+    plain_ = std::move(plain);
     for (auto at = executors_.begin(); at != executors_.end();) {
       if (wanted.contains(at->first)) {
         ++at;
@@ -171,9 +215,17 @@ void RegionHost::apply(Routes& routes) {
   for (std::size_t i = 1; i < threads; ++i) helpers.emplace_back(open_some);
   open_some();
   for (auto& helper : helpers) helper.join();
-  for (const Opening& one : opening) parts_.lanes->add(one.executor);
+  for (const Opening& one : opening) {
+    if (const auto info = one.executor->info(); info.ok())
+      replayed_.fetch_add(info->replayed, std::memory_order_relaxed);
+    parts_.lanes->add(one.executor);
+  }
 
   for (const auto& executor : dropped) close(executor);
+  for (const TopicId topic : plain_gone) {
+    if (const Status deleted = parts_.log->delete_topic(topic); !deleted.ok())
+      log_error("topic not deleted", {{"why", deleted.error().text()}});
+  }
   for (const auto& [id, grid] : gone) {
     for (const TopicId topic : {grid.messages, grid.changes, grid.dead}) {
       if (const Status deleted = parts_.log->delete_topic(topic); !deleted.ok())

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -61,6 +62,8 @@ class RegionHost {
   /// Runs on the region's lane and waits. Errors: kUnavailable when the lane is too slow.
   Status run(const std::shared_ptr<region::Executor>& executor, std::function<void(region::Executor&)> task);
   [[nodiscard]] std::size_t size() const;
+  /// Records of changes that were folded when regions were opened.
+  [[nodiscard]] std::uint64_t replayed() const noexcept { return replayed_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t checkpoints() const noexcept {
     return checkpoints_.load(std::memory_order_relaxed);
   }
@@ -81,10 +84,12 @@ class RegionHost {
   std::atomic<bool> disk_full_{false};
   std::atomic<std::uint64_t> sealed_bytes_{0};
   std::atomic<std::uint64_t> checkpoints_{0};
+  std::atomic<std::uint64_t> replayed_{0};
   std::uint64_t checkpointed_at_ = 0;
   mutable std::mutex mutex_;
   std::map<std::pair<GridId, RegionId>, std::shared_ptr<region::Executor>> executors_;
   std::map<GridId, catalog::Grid> grids_;
+  std::set<TopicId> plain_;  ///< topics that are no grid's, with partitions here
 
   std::mutex queue_mutex_;
   std::condition_variable queue_changed_;

@@ -315,7 +315,8 @@ class Runtime final : public RunningNode {
     line(std::string("security   no TLS, no access control: ") +
          (config_.insecure ? "open to whoever reaches these addresses (--insecure)" : "loopback only"));
     line("recovered " + std::to_string(log_ ? log_->recovery().topics : routes->topics.size()) + " topics, " +
-         std::to_string(host_ ? host_->size() : 0) + " regions in " + took + " s");
+         std::to_string(host_ ? host_->size() : 0) + " regions in " + took + " s, " +
+         std::to_string(host_ ? host_->replayed() : 0) + " changes replayed");
     line("ready");
   }
 

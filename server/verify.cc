@@ -32,10 +32,12 @@ class Verify {
       if (exit_code(done.code()) == 5) return 5;
     }
     if (damages_ == 0) {
-      std::printf("sound     %s\n", directory_.path().c_str());
+      std::printf("verify ok: %llu batches, %llu records; RocksDB = fold of changes for %llu regions\n",
+                  static_cast<unsigned long long>(batches_), static_cast<unsigned long long>(records_),
+                  static_cast<unsigned long long>(regions_));
       return 0;
     }
-    std::printf("damaged   %s: %llu finding(s)\n", directory_.path().c_str(),
+    std::printf("verify FAILED: %s: %llu finding(s)\n", directory_.path().c_str(),
                 static_cast<unsigned long long>(damages_));
     return 4;
   }
@@ -65,6 +67,8 @@ class Verify {
         damage(std::string(log::finding_kind_name(finding.kind)) + ": " + text);
       }
     }
+    batches_ = report.batches + report.journal_batches;
+    records_ = report.records;
     std::printf("files     %llu batches, %llu records in %llu partitions, %llu in the journal\n",
                 static_cast<unsigned long long>(report.batches),
                 static_cast<unsigned long long>(report.records),
@@ -121,6 +125,7 @@ class Verify {
       const Status same = compare(*opened, **store, partition, name, prefix, description,
                                   mark->value_or(region::StoreMark{description.start, {}}), mark->has_value(),
                                   compared[description.topic_name]);
+      ++regions_;
       if (!same.ok()) damage(name + ": " + same.error().text());
     }
     for (const auto& [topic, keys] : compared) {
@@ -196,7 +201,7 @@ class Verify {
   }
 
   DataDirectory& directory_;
-  std::uint64_t damages_ = 0;
+  std::uint64_t damages_ = 0, batches_ = 0, records_ = 0, regions_ = 0;
   std::set<std::string> differing_;
 };
 
