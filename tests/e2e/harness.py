@@ -112,16 +112,16 @@ class Server:
 
 
 def stubs():
-    """(data_pb2, data_pb2_grpc, admin_pb2, admin_pb2_grpc), generated from the project's .proto files."""
+    """(data_pb2, data_pb2_grpc), generated from the project's data.proto. (The tools of Debian 12 do not know admin.proto's `optional`.)"""
     from grpc_tools import protoc
     out = tempfile.mkdtemp(prefix="afdg-stubs-")
     atexit.register(shutil.rmtree, out, True)
-    files = [str(ROOT / "proto/afdg/v1" / name) for name in ("data.proto", "admin.proto")]
+    files = [str(ROOT / "proto/afdg/v1" / name) for name in ("data.proto",)]
     if protoc.main(["protoc", f"-I{ROOT / 'proto'}", f"--python_out={out}", f"--grpc_python_out={out}", *files]) != 0:
         raise AssertionError("protoc failed")
     sys.path.insert(0, out)
-    from afdg.v1 import admin_pb2, admin_pb2_grpc, data_pb2, data_pb2_grpc
-    return data_pb2, data_pb2_grpc, admin_pb2, admin_pb2_grpc
+    from afdg.v1 import data_pb2, data_pb2_grpc
+    return data_pb2, data_pb2_grpc
 
 
 def loads(text):

@@ -21,7 +21,7 @@ import harness
 CYCLES = int(os.environ.get("AFDG_CYCLES", "200" if os.environ.get("AFDG_NIGHTLY") else "20"))
 SEED = int(os.environ.get("AFDG_SEED", str(random.randrange(1 << 30))))
 WORKERS, AGENTS = 6, 20
-pb, services, _, _ = harness.stubs()
+pb, services = harness.stubs()
 
 
 class Worker(threading.Thread):
