@@ -477,6 +477,28 @@ TEST_F(RegionCoreTest, ARepeatOfALoggedButUnappliedMessageWaitsForItsTurn) {
   EXPECT_EQ(show("a"), "5; last x: 5");
 }
 
+// Invariant 8
+TEST_F(RegionCoreTest, ARepeatOfARecoveredMessageThatStillWaitsRunsOnce) {
+  constexpr int kMessages = 600;  // more than one poll runs
+  open({}, kManual);
+  region_->deaths_at[kMessages - 1] = 1;  // so all of them are logged before they run
+  restart();
+  for (int i = 0; i < kMessages; ++i) handle("a", increment("x", 1), id("id " + std::to_string(i)));
+  core().seal();
+  region_->log().commit_all();
+  region_->deaths_at.clear();
+  restart();
+  EXPECT_TRUE(core().poll());
+  EXPECT_LT(core().info().applied, Offset(kMessages));
+  const auto repeat = handle("a", increment("x", 1), id("id " + std::to_string(kMessages - 1)));
+  const auto reused = handle("a", increment("x", 2), id("id " + std::to_string(kMessages - 1)));
+  ASSERT_TRUE(region_->settle().ok());
+  EXPECT_EQ(logged(), static_cast<std::size_t>(kMessages));
+  EXPECT_EQ(value(region_->answers[repeat]), kMessages);
+  EXPECT_EQ(region_->answers[reused].code, Code::kRequestIdReused);
+  EXPECT_EQ(value(ask("a", increment("x", 0))), kMessages);
+}
+
 TEST_F(RegionCoreTest, IdleAgentsLeaveMemoryAndComeBack) {
   Options options;
   options.live_bytes_max = 20'000;

@@ -43,4 +43,10 @@ std::string printable(std::string_view text, std::size_t bytes_max) {
   return out;
 }
 
+std::string quoted(std::string_view text) {
+  std::string out(1, '\'');
+  out.append(printable(text, 200)).push_back('\'');
+  return out;
+}
+
 }  // namespace afdg::region

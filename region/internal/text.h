@@ -19,6 +19,7 @@ inline constexpr std::uint64_t kOutboxBytesMax = 64u << 20;
 /// The text as it may be printed and sent in a Protocol Buffers string: at most `bytes_max` of it, and other
 /// than valid UTF-8 as \xNN.
 std::string printable(std::string_view text, std::size_t bytes_max);
-inline std::string quoted(std::string_view text) { return "'" + printable(text, 200) + "'"; }
+/// A name in quotes, cut short when it is long.
+std::string quoted(std::string_view text);
 
 }  // namespace afdg::region

@@ -112,6 +112,11 @@ class RegionTrace {
   void crash() {
     region_.crash();
     crash_store();
+    // It died of a message: then the next ones are logged before they run.
+    if (pick(3) == 0) {
+      const Offset end = region_.log().committed_end(log::Stream::kMessages);
+      region_.deaths_at[end.value() + static_cast<std::int64_t>(pick(8))] = 1;
+    }
     restart();
   }
   void crash_core() {
