@@ -128,6 +128,8 @@ class Catalog {
   /// Grows with every change of what is stored; starts at 1 with each process.
   [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
   [[nodiscard]] std::uint64_t cluster_id() const noexcept { return cluster_id_; }
+  /// Ids of grids and topics from here on were never given: whoever holds one has lost this catalog's files.
+  [[nodiscard]] std::uint64_t next_id() const noexcept { return meta_.next_id; }
 
  private:
   struct Meta {

@@ -97,6 +97,16 @@ Status read_file(const std::string& path, const std::set<std::string>& given, Co
                   path + ": key '" + name + "' is not known: remove it; 'afdgd --help' lists the keys");
     }
     if (given.contains(name)) continue;
+    const auto kind = [&](const char* wanted) {
+      return fail(Code::kInvalidArgument, path + ": key '" + name + "' must be " + wanted);
+    };
+    const std::string standard = key->get(Config());
+    const bool number_wanted =
+        !standard.empty() && standard.find_first_not_of("0123456789") == std::string::npos;
+    if (number_wanted && !node.is_integer()) return kind("a whole number");
+    if (key->value.empty() && !node.is_boolean()) return kind("true or false");
+    if (!key->value.empty() && !number_wanted && !node.is_string() && !(name == "roles" && node.is_array()))
+      return kind("text in quotes");
     std::string value;
     if (const auto* text = node.as_string()) {
       value = text->get();

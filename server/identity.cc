@@ -14,7 +14,10 @@ constexpr unsigned kFormat = 1;
 Result<std::unique_ptr<DataDirectory>> DataDirectory::open(store::FileSystem& fs, const std::string& path,
                                                            Random& random) {
   std::unique_ptr<DataDirectory> directory(new DataDirectory(fs, path));
-  AFDG_TRY(fs.create_directories(path));
+  if (const Status made = fs.create_directories(path); !made.ok()) {
+    // Whatever the reason, there is no place for data there.
+    return fail(made.code() == Code::kDiskFull ? Code::kDiskFull : Code::kUnwritable, made.error().text());
+  }
   AFDG_ASSIGN(directory->lock_, fs.lock(path + "/lock"));
   if (fs.exists(path + "/node")) {
     AFDG_TRY(directory->read());

@@ -48,7 +48,8 @@ std::string region_store_prefix(TopicId changes, RegionId region) {
   return prefix;
 }
 
-RegionHost::RegionHost(const Parts& parts, HostLimits limits) : parts_(parts), limits_(std::move(limits)) {
+RegionHost::RegionHost(const Parts& parts, HostLimits limits, std::function<void()> store_damaged)
+    : parts_(parts), limits_(std::move(limits)), store_damaged_(std::move(store_damaged)) {
   context_.types = parts_.types;
   context_.store = parts_.store;
   context_.clock = parts_.clock;
@@ -63,16 +64,34 @@ RegionHost::RegionHost(const Parts& parts, HostLimits limits) : parts_(parts), l
     queue_.push_back({std::move(executor), life, std::move(checkpoint)});
     queue_changed_.notify_all();
   };
-  context_.report = [](const region::Executor& executor, const Status& status) {
-    log_warn("region stopped", {{"grid", executor.grid_name()},
-                                {"region", std::to_string(executor.region().value())},
-                                {"code", std::string(code_name(status.code()))},
-                                {"why", status.ok() ? "" : status.error().text()}});
+  context_.report = [this](const region::Executor& executor, const Status& status) {
+    report(executor, status);
   };
   writer_ = std::thread([this] { write_checkpoints(); });
 }
 
 RegionHost::~RegionHost() { stop(); }
+
+void RegionHost::report(const region::Executor& executor, const Status& status) {
+  log_warn("region stopped", {{"grid", executor.grid_name()},
+                              {"region", std::to_string(executor.region().value())},
+                              {"code", std::string(code_name(status.code()))},
+                              {"why", status.ok() ? "" : status.error().text()}});
+  if (status.code() != Code::kCorrupt || !store_damaged_) return;
+  catalog::Grid grid;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = grids_.find(executor.grid());
+    if (found == grids_.end()) return;
+    grid = found->second;
+  }
+  const PartitionIndex index(executor.region().value());
+  for (const TopicId topic : {grid.messages, grid.changes, grid.dead}) {
+    const auto description = parts_.log->describe({topic, index});
+    if (!description.ok() || !description->fault.ok()) return;
+  }
+  store_damaged_();
+}
 
 void RegionHost::write_checkpoints() {
   std::unique_lock lock(queue_mutex_);
@@ -111,8 +130,8 @@ std::shared_ptr<region::Executor> RegionHost::make(const GridRoutes& grid, Regio
   setup.region = region;
   setup.options = limits_.region;
   setup.options.regions = grid.grid.regions;
-  setup.options.dirty_bytes_max = std::max<std::uint64_t>(
-      kDirtyBytesMin, 2 * limits_.checkpoint_bytes / std::max<std::size_t>(1, led));
+  setup.options.dirty_bytes_max =
+      std::max<std::uint64_t>(kDirtyBytesMin, 2 * limits_.checkpoint_bytes / std::max<std::size_t>(1, led));
   setup.options.live_bytes_max =
       std::max<std::uint64_t>(1u << 20, limits_.live_bytes_max / std::max<std::size_t>(1, led));
   setup.store_prefix = region_store_prefix(grid.grid.changes, region);

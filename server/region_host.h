@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -38,7 +39,9 @@ class RegionHost {
     region::LaneNotes* notes;
     region::Carrier* carrier;
   };
-  RegionHost(const Parts& parts, HostLimits limits);
+  /// `store_damaged` is called when a region stopped because the store is damaged and its log is not: the
+  /// store is derived, and is to be made anew.
+  RegionHost(const Parts& parts, HostLimits limits, std::function<void()> store_damaged = {});
   ~RegionHost();
 
   /// Opens what `routes` says that this node leads and closes what it does not; fills in RegionRoute::local.
@@ -76,10 +79,12 @@ class RegionHost {
   };
   void write_checkpoints();
   void close(const std::shared_ptr<region::Executor>& executor);
+  void report(const region::Executor& executor, const Status& status);
   std::shared_ptr<region::Executor> make(const GridRoutes& grid, RegionId region, std::size_t led);
 
   const Parts parts_;
   const HostLimits limits_;
+  const std::function<void()> store_damaged_;
   region::ExecutorContext context_;
   std::atomic<bool> disk_full_{false};
   std::atomic<std::uint64_t> sealed_bytes_{0};

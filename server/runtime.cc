@@ -10,6 +10,7 @@
 #include "agents/entity_agent.h"
 #include "server/admin_service.h"
 #include "server/carrier.h"
+#include "server/catalog_check.h"
 #include "server/data_service.h"
 #include "server/http.h"
 #include "server/identity.h"
@@ -54,6 +55,7 @@ class Runtime final : public RunningNode {
     make_parts();
     AFDG_TRY(listen());
     AFDG_TRY(join());
+    if (store_damaged_.load()) return fail(Code::kRebuild, "the store is damaged");
     AFDG_TRY(make_grids());
     serving_.store(true);
     router_->set_serving(true, {});
@@ -143,6 +145,13 @@ class Runtime final : public RunningNode {
         log_error("a partition is damaged and is not served", {{"what", faulty.sentence}});
       store::RocksOptions rocks;
       rocks.cache_bytes = config_.store_cache_bytes;
+      if (fs_.exists(damaged_mark())) {
+        log_warn("the store was found damaged and is rebuilt from the log",
+                 {{"store", directory_->store_path()}});
+        AFDG_TRY(store::destroy_rocks_store(directory_->store_path()));
+        AFDG_TRY(fs_.remove_all(directory_->store_path()));
+        AFDG_TRY(fs_.remove(damaged_mark()));
+      }
       auto opened = store::open_rocks_store(directory_->store_path(), rocks);
       if (opened.code() == Code::kCorrupt) {
         log_warn("the store is damaged and is rebuilt from the log", {{"why", opened.error().text()}});
@@ -167,6 +176,7 @@ class Runtime final : public RunningNode {
       rocks.cache_bytes = 1u << 20;
       AFDG_ASSIGN(auto opened, store::open_rocks_store(directory_->catalog_path(), rocks));
       AFDG_ASSIGN(catalog_, catalog::Catalog::open(catalog::make_catalog_store(std::move(opened)), random_));
+      AFDG_TRY(catalog_fits(*catalog_, directory_->node(), log_.get(), directory_->catalog_path()));
     }
     return {};
   }
@@ -188,9 +198,14 @@ class Runtime final : public RunningNode {
       limits.region.plant_no_dedup = setup_.plant_no_dedup;
       limits.checkpoint_bytes = config_.checkpoint_bytes;
       limits.live_bytes_max = config_.live_bytes_max;
-      host_ = std::make_unique<RegionHost>(RegionHost::Parts{log_.get(), store_.get(), types_.get(), &clock_,
-                                                             lanes_.get(), notes_.get(), carrier_.get()},
-                                           limits);
+      host_ = std::make_unique<RegionHost>(
+          RegionHost::Parts{log_.get(), store_.get(), types_.get(), &clock_, lanes_.get(), notes_.get(),
+                            carrier_.get()},
+          limits, [this] {
+            store_damaged_.store(true);
+            if (!fs_.exists(damaged_mark()))
+              fs_.replace_file(damaged_mark(), "rebuild\n").ignore("found again at the next start");
+          });
     }
     gather_ =
         std::make_unique<Gather>(Gather::Parts{&board_, peers_.get(), host_.get(), log_.get(), types_.get()});
@@ -249,6 +264,9 @@ class Runtime final : public RunningNode {
     address_ = listen;
     return {};
   }
+
+  /// Tells the next start to make the store anew.
+  [[nodiscard]] std::string damaged_mark() const { return directory_->path() + "/store-damaged"; }
 
   /// The address with its port; port 0 becomes a free one.
   Result<std::string> reserve_port() {
@@ -470,6 +488,7 @@ class Runtime final : public RunningNode {
   std::string temporary_, address_, http_address_;
   std::atomic<bool> serving_{false};
   bool clean_start_ = false;
+  std::atomic<bool> store_damaged_{false};
 
   std::unique_ptr<DataDirectory> directory_;
   std::unique_ptr<agents::AgentTypes> types_;
@@ -503,9 +522,13 @@ class Runtime final : public RunningNode {
 
 Result<std::unique_ptr<RunningNode>> start_node(RuntimeSetup setup) {
   set_log_level(setup.config.log_level);
-  auto runtime = std::make_unique<Runtime>(std::move(setup));
-  AFDG_TRY(runtime->start());
-  return std::unique_ptr<RunningNode>(std::move(runtime));
+  for (bool again = false;; again = true) {
+    auto runtime = std::make_unique<Runtime>(setup);
+    const Status started = runtime->start();
+    if (started.ok()) return std::unique_ptr<RunningNode>(std::move(runtime));
+    // The damaged store goes with the next try: it is derived.
+    if (started.code() != Code::kRebuild || again) return started.error();
+  }
 }
 
 int exit_code(Code code) {

@@ -11,6 +11,7 @@
 #include "log/log.h"
 #include "log/verify.h"
 #include "region/table.h"
+#include "server/catalog_check.h"
 #include "server/identity.h"
 #include "server/overlay.h"
 #include "server/region_host.h"
@@ -87,6 +88,10 @@ class Verify {
     if (!catalog.ok()) return damage("the catalog: " + catalog.error().text());
     std::printf("catalog   %zu grids, %zu topics, %zu nodes\n", (*catalog)->grids().size(),
                 (*catalog)->topics().size(), (*catalog)->nodes(Timestamp()).size());
+    catalog_ = std::move(*catalog);
+    if (const Status fits = catalog_fits(*catalog_, directory_.node(), nullptr, directory_.catalog_path());
+        !fits.ok())
+      damage(fits.error().text());
   }
 
   /// The state that the store holds, against the fold of the changes up to where it says it is.
@@ -106,6 +111,10 @@ class Verify {
     options.directory = directory_.log_path();
     options.threads = log::LogThreads::kNone;
     AFDG_ASSIGN(const auto opened, log::Log::open(*overlay, clock, options));
+    if (catalog_ && damages_ == 0) {
+      const Status fits = catalog_fits(*catalog_, directory_.node(), opened.get(), directory_.catalog_path());
+      if (!fits.ok()) damage(fits.error().text());
+    }
     std::map<std::string, std::uint64_t> compared;  // by topic
     std::set<std::string> known;
     for (const TopicPartition& partition : opened->partitions()) {
@@ -201,6 +210,7 @@ class Verify {
   }
 
   DataDirectory& directory_;
+  std::unique_ptr<catalog::Catalog> catalog_;
   std::uint64_t damages_ = 0, batches_ = 0, records_ = 0, regions_ = 0;
   std::set<std::string> differing_;
 };
