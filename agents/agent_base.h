@@ -46,6 +46,9 @@ class Slot {
   [[nodiscard]] std::string_view name() const noexcept { return name_; }
   /// The message type of the stored items, for showing them as JSON.
   [[nodiscard]] virtual const google::protobuf::Descriptor* descriptor() const noexcept = 0;
+  /// A hint that the slot is used soon: brings what it holds outside the agent object into the processor's
+  /// cache, what that points to with step 1.
+  virtual void prefetch(int step) const noexcept { static_cast<void>(step); }
   /// Bytes held outside the agent object, roughly.
   [[nodiscard]] virtual std::size_t memory_bytes() const noexcept = 0;
 
@@ -98,6 +101,9 @@ class AgentBase {
   void bind(AgentState& state, std::size_t object_bytes) noexcept {
     state_ = &state;
     object_bytes_ = object_bytes;
+  }
+  void prefetch(int step) const noexcept {
+    for (const Slot* slot = slots_; slot != nullptr; slot = slot->next_) slot->prefetch(step);
   }
   void begin_turn(TurnPort& turn, bool may_write) noexcept;
   /// Puts what was edited when `ok` and the turn may write, ends the turn and returns its sticky error, if

@@ -3,8 +3,10 @@
 #include <google/protobuf/descriptor.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "agents/item_time.h"
+#include "base/prefetch.h"
 
 namespace afdg::agents {
 namespace {
@@ -18,6 +20,19 @@ std::string Lists::described(std::string_view key) const {
       "entity '" + std::string(name()) + "', key '" + std::string(key.substr(0, kNamedKeyBytesMax));
   if (key.size() > kNamedKeyBytesMax) text += "...";
   return text + "', of agent '" + std::string(agent().state().key()) + "'";
+}
+
+void Lists::prefetch(int step) const noexcept {
+  if (last_ == nullptr) return;
+  if (step == 0) {
+    prefetch_memory(last_);
+    prefetch_memory(&last_->second);
+    prefetch_memory(&last_->second.items);
+  } else if (!last_->second.items.empty()) {
+    // The newest item, which is the only one of a single value.
+    const auto newest = std::prev(last_->second.items.end());
+    prefetch_memory(&*newest);
+  }
 }
 
 Lists::Kept* Lists::find(std::string_view key) const {

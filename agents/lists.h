@@ -41,6 +41,7 @@ class Lists : public Slot {
   static constexpr std::uint64_t kTrimMax = 1024;
 
   [[nodiscard]] std::size_t memory_bytes() const noexcept override { return bytes_; }
+  void prefetch(int step) const noexcept override;
 
  protected:
   enum class End : std::uint8_t { kBack, kFront };

@@ -20,12 +20,35 @@ void put_varint(std::string& out, std::uint64_t v);
 void put_zigzag(std::string& out, std::int64_t v);
 [[nodiscard]] std::size_t varint_size(std::uint64_t v) noexcept;
 [[nodiscard]] std::size_t zigzag_size(std::int64_t v) noexcept;
-void store_be16(char* at, std::uint16_t v) noexcept;
-void store_be32(char* at, std::uint32_t v) noexcept;
-void store_be64(char* at, std::uint64_t v) noexcept;
-[[nodiscard]] std::uint16_t load_be16(const char* at) noexcept;
-[[nodiscard]] std::uint32_t load_be32(const char* at) noexcept;
-[[nodiscard]] std::uint64_t load_be64(const char* at) noexcept;
+inline void store_be16(char* at, std::uint16_t v) noexcept {
+  v = __builtin_bswap16(v);
+  std::memcpy(at, &v, sizeof v);
+}
+inline void store_be32(char* at, std::uint32_t v) noexcept {
+  v = __builtin_bswap32(v);
+  std::memcpy(at, &v, sizeof v);
+}
+inline void store_be64(char* at, std::uint64_t v) noexcept {
+  v = __builtin_bswap64(v);
+  std::memcpy(at, &v, sizeof v);
+}
+static_assert(std::endian::native == std::endian::little, "big-endian machines are not supported");
+
+[[nodiscard]] inline std::uint16_t load_be16(const char* at) noexcept {
+  std::uint16_t v;
+  std::memcpy(&v, at, sizeof v);
+  return __builtin_bswap16(v);
+}
+[[nodiscard]] inline std::uint32_t load_be32(const char* at) noexcept {
+  std::uint32_t v;
+  std::memcpy(&v, at, sizeof v);
+  return __builtin_bswap32(v);
+}
+[[nodiscard]] inline std::uint64_t load_be64(const char* at) noexcept {
+  std::uint64_t v;
+  std::memcpy(&v, at, sizeof v);
+  return __builtin_bswap64(v);
+}
 
 /// Reads numbers from bytes it does not own; after the first short or malformed read every later read fails.
 /// Thread-safety: confined. Errors: none; ask failed().
@@ -53,6 +76,53 @@ class ByteReader {
   const char* end_;
   bool failed_ = false;
 };
+
+inline std::uint8_t ByteReader::u8() noexcept {
+  auto b = bytes(1);
+  return b.empty() ? 0 : static_cast<std::uint8_t>(b[0]);
+}
+inline std::uint16_t ByteReader::be16() noexcept {
+  auto b = bytes(2);
+  return b.empty() ? 0 : load_be16(b.data());
+}
+inline std::uint32_t ByteReader::be32() noexcept {
+  auto b = bytes(4);
+  return b.empty() ? 0 : load_be32(b.data());
+}
+inline std::uint64_t ByteReader::be64() noexcept {
+  auto b = bytes(8);
+  return b.empty() ? 0 : load_be64(b.data());
+}
+
+inline std::uint64_t ByteReader::varint() noexcept {
+  if (!failed_ && at_ != end_ && static_cast<std::uint8_t>(*at_) < 0x80) [[likely]]
+    return static_cast<std::uint8_t>(*at_++);
+  std::uint64_t v = 0;
+  for (unsigned shift = 0; shift < 64 && !failed_; shift += 7) {
+    const std::uint8_t b = u8();
+    if (shift == 63 && b > 1) break;
+    v |= static_cast<std::uint64_t>(b & 0x7f) << shift;
+    if (b < 0x80) return failed_ ? 0 : v;
+  }
+  failed_ = true;
+  return 0;
+}
+
+inline std::int64_t ByteReader::zigzag() noexcept {
+  const std::uint64_t v = varint();
+  return static_cast<std::int64_t>(v >> 1) ^ -static_cast<std::int64_t>(v & 1);
+}
+
+inline std::string_view ByteReader::bytes(std::uint64_t size) noexcept {
+  if (failed_ || size > left()) {
+    failed_ = true;
+    at_ = end_;
+    return {};
+  }
+  std::string_view view(at_, static_cast<std::size_t>(size));
+  at_ += size;
+  return view;
+}
 
 /// A varint length, then the bytes.
 void put_sized(std::string& out, std::string_view bytes);

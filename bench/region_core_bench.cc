@@ -2,6 +2,7 @@
 // append(). Prints JSON. Arguments: [turns] [agents] [session: 0 or 1].
 #include <time.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -94,11 +95,25 @@ int main(int argc, char** argv) {
   std::vector<std::string> keys;
   for (std::uint64_t i = 0; i < agent_count; ++i) keys.push_back("user-" + std::to_string(i));
   SeededRandom random(1);
-  region::Inbound m{.type = "counter", .message = "Increment", .payload = payload};
+  const region::Inbound blank{.type = "counter", .message = "Increment", .payload = payload};
   std::uint64_t sequence = 0;
+  std::vector<region::Inbound> slice;
   const auto run = [&](std::uint64_t count, bool each_once) {
+    constexpr std::uint64_t kSlice = 64, kAhead = 4;
     for (std::uint64_t i = 0; i < count; ++i) {
-      m.key = keys[each_once ? i : random.next() % agent_count];
+      if (i % kSlice == 0) {  // slices, as lanes run them
+        slice.assign(std::min(kSlice, count - i), blank);
+        for (std::uint64_t n = 0; n < slice.size(); ++n)
+          slice[n].key = keys[each_once ? i + n : random.next() % agent_count];
+      }
+      const std::uint64_t at = i % kSlice;
+      for (std::uint64_t step = 0; step < region::RegionCore::kPrefetchSteps; ++step) {
+        const std::uint64_t ahead = kAhead * (region::RegionCore::kPrefetchSteps - step);
+        // The first message of a slice brings those that have none before them.
+        for (std::uint64_t n = at == 0 ? 0 : at + ahead; n <= at + ahead && n < slice.size(); ++n)
+          core.prefetch(slice[n], static_cast<int>(step));
+      }
+      region::Inbound& m = slice[at];
       if (session) {
         m.identity.session = 1;
         m.identity.sequence = ++sequence;

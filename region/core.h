@@ -42,8 +42,9 @@ struct Inbound {
   Content content = Content::kProtobuf;
   Want want = Want::kAnswer;
   Identity identity{};
-  Timestamp deadline{};      ///< epoch: none
-  std::uint64_t ticket = 0;  ///< comes back with the reply
+  Timestamp deadline{};        ///< epoch: none
+  std::uint64_t ticket = 0;    ///< comes back with the reply
+  std::uint64_t key_hash = 0;  ///< set by RegionCore::prefetch()
 };
 
 /// Replies that one commit releases. Self-contained: may be handed to another thread.

@@ -81,6 +81,9 @@ class Executor final : public Shell, public std::enable_shared_from_this<Executo
   void close();
 
   // On the lane.
+  void prefetch(Inbound& message, int step) const {
+    if (core_) core_->prefetch(message, step);
+  }
   void handle(const Inbound& message);
   [[nodiscard]] std::size_t open_bytes() const { return core_ ? core_->open_bytes() : 0; }
   [[nodiscard]] std::size_t seal_bytes() const noexcept { return setup_.options.seal_bytes; }

@@ -11,6 +11,7 @@ namespace {
 using Steady = std::chrono::steady_clock;
 constexpr auto kSealAfter = std::chrono::milliseconds(1);
 constexpr std::size_t kUnansweredSweep = 64;
+constexpr std::ptrdiff_t kAhead = 4;
 
 struct Mail {
   LaneWork work;
@@ -67,7 +68,11 @@ struct Lane {
     Admission* admission = work.tickets->admission();
     unanswered.push_back(work.tickets);
     bool keep = false;
-    for (LaneCall& call : work.calls) {
+    const auto count = static_cast<std::ptrdiff_t>(work.calls.size());
+    for (std::ptrdiff_t at = -kAhead * RegionCore::kPrefetchSteps; at < count; ++at) {
+      prefetch(work, at);
+      if (at < 0) continue;
+      LaneCall& call = work.calls[static_cast<std::size_t>(at)];
       Executor& executor = *call.executor;
       Ticket& ticket = *reinterpret_cast<Ticket*>(call.message.ticket);
       const std::uint32_t slot = ticket.slot;
@@ -91,6 +96,16 @@ struct Lane {
     }
     if (keep) touched_keep.push_back(std::move(work.routes));
     if (unanswered.size() >= sweep_at) prune();
+  }
+
+  /// Each call goes through the steps of RegionCore::prefetch(), kAhead calls apart, before it runs.
+  static void prefetch(LaneWork& work, std::ptrdiff_t now) {
+    for (int step = 0; step < RegionCore::kPrefetchSteps; ++step) {
+      const std::ptrdiff_t at = now + kAhead * (RegionCore::kPrefetchSteps - step);
+      if (at < 0 || at >= static_cast<std::ptrdiff_t>(work.calls.size())) continue;
+      LaneCall& call = work.calls[static_cast<std::size_t>(at)];
+      call.executor->prefetch(call.message, step);
+    }
   }
 
   void seal_touched() {

@@ -1,4 +1,5 @@
 #include "region/internal/live.h"
+#include "base/prefetch.h"
 
 #include <algorithm>
 #include <iterator>
@@ -189,8 +190,47 @@ void LiveState::erase(const agents::ItemId& item) {
   if (RegionCore::Write* write = stage(item)) write->value.reset();
 }
 
+const agents::AgentType* RegionCore::find_type(std::string_view name) const {
+  if (last_type_ == nullptr || last_type_->name != name) {
+    const agents::AgentType* found = types_.find(name);
+    if (found == nullptr) return nullptr;
+    last_type_ = found;
+  }
+  return last_type_;
+}
+
+std::uint64_t RegionCore::live_hash(const agents::AgentType& type, std::uint64_t key_hash) {
+  return key_hash ^ (reinterpret_cast<std::uintptr_t>(&type) * 0x9e3779b97f4a7c15ULL);
+}
+
+void RegionCore::prefetch(Inbound& m, int step) const {
+  constexpr std::size_t kLine = 64;
+  const auto bring = [](const void* memory, std::size_t bytes) {
+    for (std::size_t at = 0; at < bytes; at += kLine) prefetch_memory(static_cast<const char*>(memory) + at);
+  };
+  if (step == 0) {
+    const agents::AgentType* type = find_type(m.type);
+    m.key_hash = type == nullptr ? 0 : live_hash(*type, hash64(m.key));
+    return live_.prefetch(m.key_hash);
+  }
+  const Live* agent = live_.guess(m.key_hash);
+  if (agent == nullptr) return;
+  switch (step) {
+    case 1:
+      return bring(agent, sizeof(Live));
+    case 2:
+      bring(agent->agent.get(), 4 * kLine);
+      return table_.prefetch(agent->written, 0);
+    case 3:
+      agent->agent->prefetch(0);
+      return table_.prefetch(agent->written, 1);
+    default:
+      return agent->agent->prefetch(1);
+  }
+}
+
 RegionCore::Live& RegionCore::live(const agents::AgentType& type, std::string_view key) {
-  const std::uint64_t hash = hash64(key) ^ (reinterpret_cast<std::uintptr_t>(&type) * 0x9e3779b97f4a7c15ULL);
+  const std::uint64_t hash = live_hash(type, hash64(key));
   Live* found = live_.find(hash, [&](const Live& at) {
     return at.state.key() == key && at.state.type().data() == type.name.data();
   });

@@ -100,7 +100,7 @@ bool RegionCore::refuse_early(const Inbound& m, const agents::HandlerInfo*& hand
                                                 ", which the grid does not have");
     }
   } else {
-    const agents::AgentType* type = types_.find(m.type);
+    const agents::AgentType* type = find_type(m.type);
     if (type == nullptr)
       return refuse(Code::kUnknownType,
                     "this grid hosts no agent type " + quoted(m.type) + ": check the name");

@@ -75,6 +75,17 @@ std::optional<ItemKey> parse_item_key(std::string_view key) {
                  get_sequence(key.data())};
 }
 
+std::size_t agent_prefix_size(std::string_view key) noexcept {
+  std::size_t at = 1;
+  for (int terminators = 0; terminators < 2;) {
+    at = key.find('\0', at);
+    if (at == std::string_view::npos || at + 1 >= key.size()) return key.size();
+    terminators += key[at + 1] == '\1' ? 1 : 0;
+    at += 2;
+  }
+  return at;
+}
+
 std::string control_key(KeyKind kind) { return std::string(1, static_cast<char>(kind)); }
 
 std::string control_key(KeyKind kind, std::uint32_t region) {

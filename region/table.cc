@@ -41,22 +41,23 @@ Result<std::optional<std::string>> StateTable::get(std::string_view key) const {
   return store_.get(scratch_);
 }
 
-void StateTable::put_layer(std::string_view key, std::optional<std::string_view> value) {
+std::uint64_t StateTable::put_layer(std::string_view key, std::optional<std::string_view> value) {
   const bool listed = is_list_item(key);
   const auto put = dirty_.map.put(key, value, [&](const KeyMap::Entry& old) {
-    if (listed) dirty_.lists.erase(old.key());
+    if (listed) dirty_.lists.erase(&old);
   });
-  if (listed && (put.inserted || put.moved)) dirty_.lists.insert(put.entry->key());
+  if (listed && (put.inserted || put.moved)) dirty_.lists.insert(put.entry);
+  return put.hash;
 }
 
-void StateTable::put(std::string_view key, std::string_view value) {
+std::uint64_t StateTable::put(std::string_view key, std::string_view value) {
   dirty_bytes_ += key.size() + value.size() + 16;
-  put_layer(key, value);
+  return put_layer(key, value);
 }
 
-void StateTable::erase(std::string_view key) {
+std::uint64_t StateTable::erase(std::string_view key) {
   dirty_bytes_ += key.size() + 16;
-  put_layer(key, std::nullopt);
+  return put_layer(key, std::nullopt);
 }
 
 // The memory layers' entries of a range in key order, the newest of each key.
@@ -75,30 +76,35 @@ class StateTable::InMemory {
   }
   /// Layers are added newest first.
   void walk(const Layer& layer, std::string_view from, std::string_view to) {
-    walks_[walk_count_++] = {layer.lists.lower_bound(from),
-                             to.empty() ? layer.lists.end() : layer.lists.lower_bound(to), &layer.map};
+    const ListKeys::Agent* agent = layer.lists.agent(from);
+    if (agent != nullptr) walks_[walk_count_++] = {agent, within(agent->at_least(from), to), to};
   }
   [[nodiscard]] std::optional<Entry> peek() const {
     std::optional<Entry> least;
     if (next_ < sorted_.size()) least = sorted_[next_];
     for (std::size_t i = 0; i < walk_count_; ++i) {
-      const Walk& w = walks_[i];
-      if (w.at != w.end && (!least || *w.at < least->key)) least = Entry{*w.at, w.map->find(*w.at)->value()};
+      const KeyMap::Entry* at = walks_[i].at;
+      if (at != nullptr && (!least || at->key() < least->key)) least = Entry{at->key(), at->value()};
     }
     return least;
   }
   void pop(std::string_view key) {
     while (next_ < sorted_.size() && sorted_[next_].key == key) ++next_;
     for (std::size_t i = 0; i < walk_count_; ++i) {
-      if (walks_[i].at != walks_[i].end && *walks_[i].at == key) ++walks_[i].at;
+      Walk& w = walks_[i];
+      if (w.at != nullptr && w.at->key() == key) w.at = within(w.agent->above(key), w.to);
     }
   }
 
  private:
   struct Walk {
-    std::set<std::string_view>::const_iterator at, end;
-    const KeyMap* map = nullptr;
+    const ListKeys::Agent* agent = nullptr;
+    const KeyMap::Entry* at = nullptr;
+    std::string_view to;
   };
+  static const KeyMap::Entry* within(const KeyMap::Entry* entry, std::string_view to) {
+    return entry != nullptr && (to.empty() || entry->key() < to) ? entry : nullptr;
+  }
   std::vector<Entry> sorted_;
   std::size_t next_ = 0;
   std::array<Walk, 2> walks_;
@@ -135,11 +141,10 @@ Result<std::optional<std::string>> StateTable::last_item(std::string_view from, 
   const auto in_memory = [&](std::string_view limit) {
     InLayer last;
     const auto offer = [&](const Layer& layer) {
-      const auto end = limit.empty() ? layer.lists.end() : layer.lists.lower_bound(limit);
-      if (end != layer.lists.begin()) {
-        const std::string_view key = *std::prev(end);
-        if (key >= from && (!last.key || key > *last.key)) last = {key, !layer.map.find(key)->value()};
-      }
+      const ListKeys::Agent* agent = layer.lists.agent(from);
+      const KeyMap::Entry* below = agent == nullptr ? nullptr : agent->below(limit);
+      if (below != nullptr && below->key() >= from && (!last.key || below->key() > *last.key))
+        last = {below->key(), !below->value()};
       if (single < from || (!limit.empty() && single >= limit) || (last.key && single <= *last.key)) return;
       if (const KeyMap::Entry* found = layer.map.find(single)) last = {found->key(), !found->value()};
     };

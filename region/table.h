@@ -5,7 +5,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -15,6 +14,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "region/internal/key_map.h"
+#include "region/internal/list_keys.h"
 #include "store/key_value_store.h"
 
 namespace afdg::region {
@@ -43,11 +43,17 @@ class StateTable {
       : store_(store), prefix_(std::move(store_prefix)) {}
 
   [[nodiscard]] Result<std::optional<std::string>> get(std::string_view key) const;
-  void put(std::string_view key, std::string_view value);
-  void erase(std::string_view key);
+  /// Both return the key's hash, for prefetch().
+  std::uint64_t put(std::string_view key, std::string_view value);
+  std::uint64_t erase(std::string_view key);
+  /// A hint that a key with this hash is put soon: its slot with step 0, later its entry with step 1.
+  void prefetch(std::uint64_t hash, int step) const noexcept {
+    step == 0 ? dirty_.map.prefetch_slot(hash) : dirty_.map.prefetch_entry(hash);
+  }
 
   /// Entries with from <= key < to in byte order, merged over all layers, until visit returns false. For
-  /// items of one entity: those of lists are kept in order, and `single` is the key of its only other one.
+  /// items of one entity of one agent: those of lists are kept in order, and `single` is the key of its only
+  /// other one.
   /// `visit` does not call the table.
   using Visit = std::function<bool(std::string_view key, std::string_view value)>;
   Status scan_items(std::string_view from, std::string_view to, std::string_view single,
@@ -84,11 +90,11 @@ class StateTable {
  private:
   struct Layer {
     KeyMap map;
-    std::set<std::string_view> lists;  ///< keys of map that are items of lists, in order
+    ListKeys lists;  ///< entries of map that are items of lists
   };
 
   class InMemory;
-  void put_layer(std::string_view key, std::optional<std::string_view> value);
+  std::uint64_t put_layer(std::string_view key, std::optional<std::string_view> value);
   Status merge(std::string_view from, std::string_view to, InMemory& memory, const Visit& visit) const;
 
   store::KeyValueStore& store_;

@@ -50,7 +50,7 @@ void RegionCore::read(const Inbound& m, const agents::HandlerInfo& handler) {
                          .identity = {},
                          .deadline = m.deadline};
   answer_.clear();
-  Live& agent = live(*types_.find(m.type), m.key);
+  Live& agent = live(*find_type(m.type), m.key);
   Turn turn(*this, view);
   begin_writes();
   Status status = run_handler(agent, handler, view, turn, answer_);
@@ -82,16 +82,18 @@ void RegionCore::run(const MessageView& message, const Status& fault, const std:
   Status status = fault.ok() ? run_turn(message, answer_) : fault;
   shell_.ended();
   if (status.ok()) {
+    std::uint64_t written = 0;
     for (std::size_t i = 0; i < write_count_; ++i) {
       const Write& write = writes_[i];
       if (write.value) {
         changes_.add(message.timestamp, write.key, std::string_view(*write.value));
-        table_.put(write.key, *write.value);
+        written = table_.put(write.key, *write.value);
       } else {
         changes_.add(message.timestamp, write.key, std::nullopt);
-        table_.erase(write.key);
+        written = table_.erase(write.key);
       }
     }
+    if (write_count_ > 0) turn_agent_->written = written;
     commit_sends(message);
   } else {
     answer_.clear();
@@ -123,7 +125,7 @@ Status RegionCore::run_turn(const MessageView& message, std::string& answer) {
     return fail(Code::kDeadlineExceeded,
                 "the deadline passed before " + quoted(message.message) + " ran: it did nothing");
   }
-  const agents::AgentType* type = types_.find(message.type);
+  const agents::AgentType* type = find_type(message.type);
   if (type == nullptr) {
     return fail(Code::kUnknownType,
                 "this grid hosts no agent type " + quoted(message.type) + ": check the name");
@@ -143,6 +145,7 @@ Status RegionCore::run_turn(const MessageView& message, std::string& answer) {
                                             " is not in region " + std::to_string(region_.value()));
   }
   Live& agent = live(*type, message.key);
+  turn_agent_ = &agent;
   Turn turn(*this, message);
   Status status = run_handler(agent, *handler, message, turn, answer);
   if (status.ok() && write_bytes_ > options_.turn_bytes_max) {

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/prefetch.h"
+
 namespace afdg::region {
 
 /// Finds items by a 64-bit hash: open addressing over (hash, pointer), so a look-up among millions costs one
@@ -32,6 +34,14 @@ class HashSlots {
       if (slots_[at].hash == hash && same(*slots_[at].item)) return slots_[at].item;
     }
     return nullptr;
+  }
+  /// Starts to bring the hash's slot into the processor's cache.
+  void prefetch(std::uint64_t hash) const noexcept {
+    if (!slots_.empty()) prefetch_memory(&slots_[hash & mask()]);
+  }
+  /// The first item with that hash, without looking at it: a guess.
+  [[nodiscard]] const T* guess(std::uint64_t hash) const noexcept {
+    return find(hash, [](const T&) { return true; });
   }
   /// Precondition: no such item is there.
   void insert(std::uint64_t hash, T* item) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/codec.h"
+#include "base/prefetch.h"
 #include "region/internal/hash_slots.h"
 
 namespace afdg::region {
@@ -37,6 +38,7 @@ class KeyMap {
   /// What put() did: the entry as it is now, and whether its key is new, or its views moved.
   struct Put {
     const Entry* entry;
+    std::uint64_t hash;  ///< of the key
     bool inserted;
     bool moved;
   };
@@ -62,18 +64,27 @@ class KeyMap {
       entry = make(key, size);
       set(*entry, value);
       slots_.insert(hash, entry);
-      return {entry, true, false};
+      return {entry, hash, true, false};
     }
     if (size <= entry->value_capacity_) {
       set(*entry, value);
-      return {entry, false, false};
+      return {entry, hash, false, false};
     }
     Entry* larger = make(key, size);
     set(*larger, value);
     before_move(*entry);
     slots_.replace(hash, entry, larger);
     std::free(entry);
-    return {larger, false, true};
+    return {larger, hash, false, true};
+  }
+  /// Brings what find() and put() of a key with this hash look at into the processor's cache: the slot, later
+  /// the entry.
+  void prefetch_slot(std::uint64_t hash) const noexcept { slots_.prefetch(hash); }
+  void prefetch_entry(std::uint64_t hash) const noexcept {
+    if (const Entry* entry = slots_.guess(hash)) {
+      prefetch_memory(entry);
+      prefetch_memory(entry->bytes() + 48);
+    }
   }
   [[nodiscard]] std::size_t size() const noexcept { return slots_.size(); }
   template <typename Visit>

@@ -54,6 +54,7 @@ struct RegionCore::Live {
   std::uint64_t memory = 0;
   std::size_t at = 0;  ///< in clock_order_
   bool used = true;
+  std::uint64_t written = 0;  ///< hash of the key it wrote last: a guess for the next time
 };
 
 /// A message that is logged and waits for its turn.
