@@ -491,11 +491,26 @@ void Core::on_frame(LinkState& link, std::uint64_t epoch, std::string_view bytes
   }
   for (const OutcomeView& outcome : view.outcomes) take_outcome(link, outcome, finished);
   link.corked = true;
+  const auto blocking = static_cast<std::size_t>(std::count_if(
+      finished.begin(), finished.end(), [](const Finished& one) { return one.slot != nullptr; }));
   lock.unlock();
   run(finished);
   lock.lock();
+  if (blocking >= kGatherMin) gather(link, blocking, lock);
   link.corked = false;
   flush(link, lock);
+}
+
+// Many blocking callers were woken at once and will ask again: one write for what they ask costs a fraction
+// of a write for each. They need a processor to do so; as soon as none of them uses its turn, this goes on.
+void Core::gather(LinkState& link, std::size_t woken, Lock& lock) {
+  for (int turns = 0; turns < kGatherTurns && link.queue.size() < woken; ++turns) {
+    const std::size_t before = link.queue.size();
+    lock.unlock();
+    std::this_thread::yield();
+    lock.lock();
+    if (turns > 0 && link.queue.size() == before) return;
+  }
 }
 
 void Core::on_broken(LinkState& link, std::uint64_t epoch, std::string why) {

@@ -129,6 +129,8 @@ class Core {
     std::atomic<std::uint32_t> finished{0};
   };
   static constexpr std::size_t kSlotsPerBlock = 256;
+  static constexpr std::size_t kGatherMin = 4;  // blocking callers woken by one frame
+  static constexpr int kGatherTurns = 8;
   using Block = std::array<Slot, kSlotsPerBlock>;
   struct Finished {
     Callback done;  // empty: a blocking call, `slot` is woken
@@ -165,6 +167,7 @@ class Core {
   // Links.
   LinkState* link_for(std::string_view address);
   void flush(LinkState& link, Lock& lock);
+  static void gather(LinkState& link, std::size_t woken, Lock& lock);
   bool build_frame(LinkState& link, std::string& frame);
   void on_up(LinkState& link, std::uint64_t epoch);
   void on_written(LinkState& link, std::uint64_t epoch);
