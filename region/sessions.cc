@@ -9,7 +9,6 @@ namespace afdg::region {
 namespace {
 
 constexpr std::uint64_t kAnswerBytesMax = 64u << 20;
-constexpr std::uint64_t kOutcomeOverhead = 96;
 constexpr std::size_t kStoredOverhead = 12;
 
 Error damaged(std::string_view what) {
@@ -44,29 +43,32 @@ void Sessions::touch(std::uint64_t id, Session& session) {
 void Sessions::acknowledge(std::uint64_t id, Session& session, std::uint64_t below) {
   if (below <= session.below) return;
   session.below = below;
-  const auto end = session.window.lower_bound(below);
-  for (auto at = session.window.begin(); at != end; ++at)
-    answer_bytes_ -= at->second.text.size() + kOutcomeOverhead;
-  session.window.erase(session.window.begin(), end);
+  answer_bytes_ -= session.window.bytes();
+  session.window.raise(below, [this](const Outcome& outcome) { answer_bytes_ -= outcome.text.size(); });
+  answer_bytes_ += session.window.bytes();
   if (!session.chunks.empty() && session.chunks.front().last < below) touch(id, session);
+}
+
+bool Sessions::has_place(const Session& session, std::uint64_t sequence) const {
+  return sequence - session.below < options_.session_window_max && session.window.takes(sequence);
 }
 
 Sessions::Look Sessions::look(const Identity& identity, Timestamp now) {
   const auto found = sessions_.find(identity.session);
   if (found == sessions_.end() || found->second.dead) {
     if (identity.answered_below > 1) return {Verdict::kExpired};
-    if (sessions_.size() >= options_.sessions_max || answer_bytes_ > kAnswerBytesMax) return {Verdict::kFull};
+    if (sessions_.size() >= options_.sessions_max || answer_bytes_ > kAnswerBytesMax ||
+        !has_place(Session(), identity.sequence)) {
+      return {Verdict::kFull};
+    }
     return {Verdict::kNew};
   }
   Session& session = found->second;
   session.active = now;
   acknowledge(identity.session, session, identity.answered_below);
   if (identity.sequence < session.below) return {Verdict::kExpired};
-  if (const auto known = session.window.find(identity.sequence); known != session.window.end()) {
-    return {Verdict::kRepeat, &known->second};
-  }
-  if (session.window.size() >= options_.session_window_max || answer_bytes_ > kAnswerBytesMax)
-    return {Verdict::kFull};
+  if (const Outcome* known = session.window.find(identity.sequence)) return {Verdict::kRepeat, known};
+  if (!has_place(session, identity.sequence) || answer_bytes_ > kAnswerBytesMax) return {Verdict::kFull};
   return {Verdict::kNew};
 }
 
@@ -74,11 +76,20 @@ void Sessions::record(const Identity& identity, Outcome outcome, Timestamp now) 
   Session& session = sessions_[identity.session];
   session.active = now;
   session.dead = false;
-  answer_bytes_ += outcome.text.size() + kOutcomeOverhead;
+  // Without a place it was acknowledged before its turn came, or did not pass look().
+  if (!has_place(session, identity.sequence)) return;
   open_bytes_ += outcome.text.size() + kStoredOverhead;
-  session.window.insert_or_assign(identity.sequence, std::move(outcome));
+  remember(session, identity.sequence, std::move(outcome));
   session.open.push_back(identity.sequence);
   touch(identity.session, session);
+}
+
+void Sessions::remember(Session& session, std::uint64_t sequence, Outcome&& outcome) {
+  answer_bytes_ += outcome.text.size();
+  answer_bytes_ -= session.window.bytes();
+  if (const Outcome* before = session.window.find(sequence)) answer_bytes_ -= before->text.size();
+  session.window.put(sequence, std::move(outcome));
+  answer_bytes_ += session.window.bytes();
 }
 
 // ON DISK: a chunk is a version byte, the count, then for each: sequence, outcome. A session is a version
@@ -93,8 +104,8 @@ void Sessions::seal(std::int64_t offset, const PutRecord& put) {
     if (session.dead) {
       for (const Chunk& chunk : session.chunks) put(chunk_key(id, chunk.offset), std::nullopt);
       if (session.stored_below != 0) put(session_key(id), std::nullopt);
-      for (const auto& [sequence, outcome] : session.window)
-        answer_bytes_ -= outcome.text.size() + kOutcomeOverhead;
+      session.window.for_each([this](const Outcome& outcome) { answer_bytes_ -= outcome.text.size(); });
+      answer_bytes_ -= session.window.bytes();
       sessions_.erase(found);
       continue;
     }
@@ -107,10 +118,10 @@ void Sessions::seal(std::int64_t offset, const PutRecord& put) {
       std::uint64_t last = 0, count = 0;
       std::string entries;
       for (const std::uint64_t sequence : session.open) {
-        const auto known = session.window.find(sequence);
-        if (known == session.window.end()) continue;  // acknowledged meanwhile
+        const Outcome* known = session.window.find(sequence);
+        if (known == nullptr) continue;  // acknowledged meanwhile
         put_varint(entries, sequence);
-        put_outcome(entries, known->second);
+        put_outcome(entries, *known);
         last = std::max(last, sequence);
         ++count;
       }
@@ -148,6 +159,7 @@ Status Sessions::load_session(std::string_view key, std::string_view value, Time
   if (key.size() != 9 || version != 1 || !reader.finished()) return damaged("client session");
   Session& session = sessions_[load_be64(key.data() + 1)];
   session.below = session.stored_below = below;
+  session.window.raise(below, [](const Outcome&) {});
   session.active = now;
   return {};
 }
@@ -165,8 +177,8 @@ Status Sessions::load_chunk(std::string_view key, std::string_view value) {
     if (reader.failed()) return damaged("chunk of answers");
     chunk.last = std::max(chunk.last, sequence);
     if (sequence < session.below) continue;
-    answer_bytes_ += outcome.text.size() + kOutcomeOverhead;
-    session.window.insert_or_assign(sequence, std::move(outcome));
+    if (!session.window.takes(sequence)) return damaged("chunk of answers");
+    remember(session, sequence, std::move(outcome));
   }
   if (!reader.finished()) return damaged("chunk of answers");
   session.chunks.push_back(chunk);

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -14,16 +13,11 @@
 #include "base/codec.h"
 #include "base/result.h"
 #include "region/core.h"
+#include "region/internal/answer_window.h"
+#include "region/internal/outcome.h"
 
 namespace afdg::region {
 
-/// The outcome of a message, as it is remembered and repeated.
-struct Outcome {
-  Code code = Code::kOk;
-  Content content = Content::kProtobuf;
-  Offset offset{-1};
-  std::string text;  ///< answer, or the error's sentence
-};
 void put_outcome(std::string& out, const Outcome& outcome);
 Outcome get_outcome(ByteReader& reader);
 
@@ -42,8 +36,8 @@ using PutRecord = std::function<void(std::string_view key, std::optional<std::st
 ///     forgotten)
 ///
 /// So a client must not try a sequence again later than Options::session_expiry after it first sent it.
-/// Thread-safety: confined. Bounds: sessions_max, session_window_max answers a session, answer_bytes_max in
-/// all.
+/// Thread-safety: confined. Bounds: sessions_max; session_window_max sequences from the first
+/// unacknowledged one on; answer_bytes_max in all.
 class Sessions {
  public:
   enum class Verdict : std::uint8_t { kNew, kRepeat, kExpired, kFull };
@@ -78,7 +72,7 @@ class Sessions {
     std::uint64_t last;  ///< highest sequence in it
   };
   struct Session {
-    std::map<std::uint64_t, Outcome> window;
+    AnswerWindow window;
     std::deque<Chunk> chunks;
     std::uint64_t below = 1;         ///< the client has every answer below
     std::uint64_t stored_below = 0;  ///< of the stored record; 0: not stored
@@ -88,12 +82,14 @@ class Sessions {
     bool dead = false;
   };
   void touch(std::uint64_t id, Session& session);
+  void remember(Session& session, std::uint64_t sequence, Outcome&& outcome);
+  [[nodiscard]] bool has_place(const Session& session, std::uint64_t sequence) const;
   void acknowledge(std::uint64_t id, Session& session, std::uint64_t below);
 
   const Options& options_;
   std::unordered_map<std::uint64_t, Session> sessions_;
   std::vector<std::uint64_t> touched_;
-  std::uint64_t answer_bytes_ = 0;
+  std::uint64_t answer_bytes_ = 0;  ///< of all windows
   std::size_t open_bytes_ = 0;
 };
 

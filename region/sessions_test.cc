@@ -94,6 +94,44 @@ TEST_F(SessionsTest, BoundsRefuse) {
   EXPECT_EQ(sessions_.look(call(3, 1), clock_.now()).verdict, Verdict::kFull);
 }
 
+TEST_F(SessionsTest, AnAnswerThatIsAcknowledgedBeforeItsTurnIsNotKept) {
+  ASSERT_EQ(sessions_.look(call(1, 1), clock_.now()).verdict, Verdict::kNew);
+  record(call(1, 2), "two");
+  ASSERT_EQ(sessions_.look(call(1, 3, 3), clock_.now()).verdict, Verdict::kNew);
+  sessions_.record(call(1, 1), {.text = "one"}, clock_.now());
+  sessions_.record(call(1, 1u << 30), {.text = "far"}, clock_.now());
+  seal();
+  EXPECT_EQ(count(KeyKind::kChunk), 0U);
+  EXPECT_EQ(sessions_.look(call(1, 1, 3), clock_.now()).verdict, Verdict::kExpired);
+}
+
+// A window that moves on against a map, over every alignment of its ring.
+TEST_F(SessionsTest, AWindowIsAMapThatMovesOn) {
+  std::map<std::uint64_t, std::string> model;
+  AnswerWindow window;
+  SeededRandom random(7);
+  std::uint64_t low = 1;
+  for (int step = 0; step < 20'000; ++step) {
+    const std::uint64_t sequence = low + random.next() % 40;
+    if (random.next() % 4 != 0) {
+      window.put(sequence, {.text = std::to_string(step)});
+      model[sequence] = std::to_string(step);
+    } else {
+      low += random.next() % (step % 100 == 0 ? 2000 : 9);
+      std::size_t removed = 0;
+      window.raise(low, [&](const Outcome&) { ++removed; });
+      const auto end = model.lower_bound(low);
+      ASSERT_EQ(removed, static_cast<std::size_t>(std::distance(model.begin(), end)));
+      model.erase(model.begin(), end);
+    }
+    ASSERT_EQ(window.takes(low - 1), false);
+    const std::uint64_t probe = low + random.next() % 64;
+    const Outcome* found = window.find(probe);
+    ASSERT_EQ(found != nullptr, model.contains(probe));
+    if (found != nullptr) ASSERT_EQ(found->text, model[probe]);
+  }
+}
+
 TEST_F(SessionsTest, AForgottenSessionIsToldFromANewOne) {
   record(call(1, 1), "one");
   seal();
