@@ -1,6 +1,7 @@
 #include "catalog/catalog.h"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "catalog/records.h"
@@ -360,9 +361,37 @@ const Grid* Catalog::find_grid(std::string_view name) const {
   return found == grids_.end() ? nullptr : &found->second;
 }
 
+namespace {
+
+/// What is set must have its effect: neither an unknown key nor an unreadable value is kept.
+Status check_topic_config(const std::string& topic, const std::map<std::string, std::string>& config) {
+  for (const auto& [key, value] : config) {
+    const auto refuse = [&, &k = key, &v = value](const std::string& remedy) {
+      return fail(Code::kInvalidArgument, "topic '" + topic + "': " + k + " '" + v + "': " + remedy);
+    };
+    if (key == "durability") {
+      if (value != "synced" && value != "relaxed") return refuse("use synced or relaxed");
+    } else if (key == "segment.bytes" || key == "segment.ms" || key == "retention.bytes" ||
+               key == "retention.ms") {
+      std::int64_t number = 0;
+      const char* end = value.data() + value.size();
+      const auto parsed = std::from_chars(value.data(), end, number);
+      if (parsed.ec != std::errc() || parsed.ptr != end || number < 0)
+        return refuse("give a whole number, 0 or more");
+    } else {
+      return refuse(
+          "no such setting; there are durability, retention.bytes, retention.ms, segment.bytes, segment.ms");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<Topic> Catalog::create_topic(const NewTopic& wanted, Timestamp now) {
   if (!valid_name(wanted.name)) return invalid_name("topic", wanted.name);
   AFDG_TRY(check_new_topic(wanted.name, wanted.partitions, wanted.replication));
+  AFDG_TRY(check_topic_config(wanted.name, wanted.config));
   Topic topic{.id = TopicId(meta_.next_id),
               .name = wanted.name,
               .partitions = wanted.partitions,
@@ -371,10 +400,6 @@ Result<Topic> Catalog::create_topic(const NewTopic& wanted, Timestamp now) {
               .relaxed = false,
               .config = wanted.config};
   if (const auto durability = topic.config.find("durability"); durability != topic.config.end()) {
-    if (durability->second != "synced" && durability->second != "relaxed") {
-      return fail(Code::kInvalidArgument, "topic '" + wanted.name + "': durability '" + durability->second +
-                                              "' is not known: use synced or relaxed");
-    }
     topic.relaxed = durability->second == "relaxed";
   }
   AFDG_ASSIGN(auto placements, place(topic.partitions, {}, now));

@@ -112,7 +112,7 @@ class Catalog {
     std::int32_t partitions = 0;
     std::uint32_t replication = 1;
     std::map<std::string, std::string>
-        config;  ///< "durability": "synced" (default) or "relaxed"; others are kept
+        config;  ///< durability (synced or relaxed), retention.bytes and .ms, segment.bytes and .ms
   };
   Result<Topic> create_topic(const NewTopic& topic, Timestamp now);
   /// Errors: kPermissionDenied for a grid's topic.

@@ -166,7 +166,21 @@ TEST_F(CatalogTest, RefusalsNameTheThingAndChangeNothing) {
                          clock_.now())
           .code(),
       Code::kInvalidArgument);
+  for (const auto& [key, value] : {std::pair("no.such", "1"), std::pair("retention.ms", "soon"),
+                                   std::pair("segment.bytes", "-1"), std::pair("segment.ms", "")}) {
+    const Result<Topic> refused = catalog_->create_topic(
+        {.name = "t", .partitions = 1, .replication = 1, .config = {{key, value}}}, clock_.now());
+    EXPECT_EQ(refused.code(), Code::kInvalidArgument) << key;
+    EXPECT_NE(refused.error().text().find(key), std::string::npos) << refused.error().text();
+  }
   EXPECT_EQ(catalog_->version(), version);
+  EXPECT_TRUE(catalog_
+                  ->create_topic({.name = "t",
+                                  .partitions = 1,
+                                  .replication = 1,
+                                  .config = {{"retention.ms", "60000"}, {"durability", "relaxed"}}},
+                                 clock_.now())
+                  .ok());
 }
 
 TEST_F(CatalogTest, IdsAreNeverUsedAgain) {

@@ -11,7 +11,7 @@ namespace internal {
 
 Session::Session(std::string server, const ClientOptions& options, std::uint64_t id)
     : server_(std::move(server)) {
-  auto network = std::make_unique<GrpcNetwork>(server_);
+  auto network = std::make_unique<GrpcNetwork>(server_, options);
   network_ = network.get();
   core_ = std::make_unique<Core>(Core::Setup{options, server_, id}, std::move(network));
 }
@@ -42,6 +42,12 @@ Status check_options(const ClientOptions& options) {
     return fail(Code::kInvalidArgument, "the default deadline is " +
                                             std::to_string(options.deadline.count()) +
                                             " ms: give more than 0, at most 10 minutes");
+  }
+  if (options.keepalive.count() < 0 || options.keepalive_timeout.count() <= 0) {
+    return fail(Code::kInvalidArgument, "keepalive is " + std::to_string(options.keepalive.count()) +
+                                            " ms with a timeout of " +
+                                            std::to_string(options.keepalive_timeout.count()) +
+                                            " ms: give 0 or more, and more than 0");
   }
   if (options.window_max == 0) return fail(Code::kInvalidArgument, "window_max is 0: give 1 or more");
   return {};

@@ -11,6 +11,7 @@
 
 #include "afdg/v1/entity.pb.h"
 #include "client/testing/fake_server.h"
+#include "client/testing/freezing_proxy.h"
 
 namespace afdg::client {
 namespace {
@@ -331,6 +332,77 @@ TEST(Client, BigMessagesSplitIntoFramesAndAllArrive) {
   done.wait();
   EXPECT_EQ(server.counter("a"), 20);
   EXPECT_GE(server.frames(), 20U);  // 256 KiB holds one of them
+}
+
+TEST(Client, AConnectionThatSaysNothingIsNoticed) {
+  FakeServer server;
+  testing::FreezingProxy proxy(server.address());
+  for (std::uint32_t region = 0; region < 4; ++region) server.set_route(region, proxy.address());
+  ClientOptions options;
+  options.keepalive = 200ms;
+  options.keepalive_timeout = 200ms;
+  const Client client = Client::connect(proxy.address(), options).value();
+  const auto agent = client.grid("g").agent<Entity>("a");
+  EXPECT_EQ(agent.request(by(1))->value(), 1);
+  proxy.freeze();  // no byte and no reset comes any more
+  const auto begin = std::chrono::steady_clock::now();
+  const Result<IncrementAnswer> answer = agent.request(by(1), {.deadline = 20s});
+  ASSERT_TRUE(answer.ok()) << answer.error().text();
+  EXPECT_EQ(answer->value(), 2);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s);
+  EXPECT_GE(client.stats().streams_broken, 1U);
+  EXPECT_EQ(server.counter("a"), 2);
+  EXPECT_EQ(Client::connect(server.address(), {.keepalive = -1ms}).code(), Code::kInvalidArgument);
+}
+
+TEST(Client, ASessionSaysFarewellToTheRegionsItWroteTo) {
+  const FakeServer server;
+  {
+    const Client client = connect(server);
+    for (const char* key : {"a", "b", "c", "d", "e", "f", "g", "h"})
+      ASSERT_TRUE(client.grid("g").agent<Entity>(key).request(by(1)).ok());
+  }
+  std::set<std::uint32_t> regions;
+  for (const SeenCall& call : server.seen()) regions.insert(call.region);
+  EXPECT_EQ(server.farewells(), regions.size());
+  {
+    const Client client = connect(server);  // an own id needs no session
+    ASSERT_TRUE(client.grid("g").agent<Entity>("a").request(by(1), {.request_id = "x"}).ok());
+  }
+  EXPECT_EQ(server.farewells(), regions.size());
+}
+
+TEST(Client, AFanoutAsksForTargetsAsItGoes) {
+  const FakeServer server;
+  const Grid grid = connect(server).grid("g");
+  const Message message{"Increment", by(1).SerializeAsString()};
+  std::size_t given = 0;
+  std::size_t ended = 0;
+  std::size_t ahead = 0;
+  const KeySource next = [&](std::size_t most) -> Result<std::vector<std::string>> {
+    ahead = std::max(ahead, given - ended);
+    std::vector<std::string> keys;
+    for (; keys.size() < std::min<std::size_t>(most, 10) && given < 500; ++given)
+      keys.push_back("k" + std::to_string(given));
+    return keys;
+  };
+  EXPECT_TRUE(grid.fanout_from("entity", next, message, {.in_flight = 16},
+                               [&](const FanoutOutcome<Reply>& one) { ended += one.result.ok() ? 1 : 0; })
+                  .ok());
+  EXPECT_EQ(ended, 500U);
+  EXPECT_LE(ahead, 16U);  // never more than what is under way
+
+  // A listing that fails ends it, after the outcomes of what was under way.
+  given = ended = 0;
+  const KeySource fails = [&](std::size_t most) -> Result<std::vector<std::string>> {
+    if (given >= 100) return fail(Code::kIo, "the list broke off");
+    return next(most);
+  };
+  EXPECT_EQ(grid.fanout_from("entity", fails, message, {.in_flight = 16},
+                             [&](const FanoutOutcome<Reply>&) { ++ended; })
+                .code(),
+            Code::kIo);
+  EXPECT_EQ(ended, given);
 }
 
 }  // namespace

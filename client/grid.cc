@@ -1,8 +1,10 @@
 #include "client/grid.h"
 
-#include <atomic>
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <tuple>
+#include <utility>
 
 #include "afdg/v1/admin.pb.h"
 #include "client/admin.h"
@@ -79,59 +81,97 @@ void Grid::send_async(const Target& to, const Message& message, const CallOption
                           });
 }
 
-Status Grid::fanout(const std::string& type, const std::vector<std::string>& keys, const Message& message,
-                    const FanoutOptions& options,
-                    const std::function<void(FanoutOutcome<Reply>)>& each) const {
+Status Grid::fanout_from(const std::string& type, const KeySource& next, const Message& message,
+                         const FanoutOptions& options,
+                         const std::function<void(FanoutOutcome<Reply>)>& each) const {
   if (state_ == nullptr) return too_many_grids();
   if (Core::in_callback())
     return fail(Code::kFailedPrecondition, "a fan-out blocks: begin it outside of callbacks");
   if (options.in_flight == 0) return fail(Code::kInvalidArgument, "in_flight is 0: give 1 or more");
-  if (keys.size() > kTargetsMax) {
-    return fail(Code::kInvalidArgument, "a fan-out to " + std::to_string(keys.size()) +
-                                            " targets: give at most " + std::to_string(kTargetsMax));
-  }
   // Outcomes are handed over on this thread: `each` may block, and is never called by two threads.
   struct Shared {
     std::mutex mutex;
     std::condition_variable arrived;
     std::vector<FanoutOutcome<Reply>> outcomes;
-  } shared;
+  };
+  const auto shared = std::make_shared<Shared>();
   const CallOptions each_options{options.deadline, options.id};
-  std::size_t next = 0;
-  std::size_t ended = 0;
+  std::vector<std::string> keys;
+  std::size_t taken = 0;
+  std::size_t under_way = 0;
+  bool more = true;
+  Status listed;
   Target to{type, {}};
   std::vector<FanoutOutcome<Reply>> batch;
-  while (ended < keys.size()) {
-    while (next < keys.size() && next - ended < options.in_flight) {
-      to.key = keys[next];
+  for (;;) {
+    while (under_way < options.in_flight) {
+      if (taken == keys.size()) {
+        if (!more) break;
+        Result<std::vector<std::string>> page = next(kPage);
+        more = page.ok() && !page->empty();
+        if (!page.ok()) listed = page.error();
+        if (!more) break;
+        keys = std::move(page).value();
+        taken = 0;
+      }
+      to.key = std::move(keys[taken++]);
       session_->core().submit(
-          make_call(state_, to, message, each_options, Kind::kRequest),
-          [&shared, key = &keys[next]](Ended&& one) {
-            const Reply& reply = one.reply;
-            const auto [region, offset, repeated] = std::tuple(reply.region, reply.offset, reply.repeated);
-            FanoutOutcome<Reply> outcome{*key, reply_of(std::move(one)), region, offset, repeated};
-            const std::lock_guard lock(shared.mutex);
-            shared.outcomes.push_back(std::move(outcome));
-            shared.arrived.notify_one();
+          make_call(state_, to, message, each_options, Kind::kRequest), [shared, key = to.key](Ended&& one) {
+            const auto [region, offset, repeated] =
+                std::tuple(one.reply.region, one.reply.offset, one.reply.repeated);
+            FanoutOutcome<Reply> outcome{key, reply_of(std::move(one)), region, offset, repeated};
+            const std::lock_guard lock(shared->mutex);
+            shared->outcomes.push_back(std::move(outcome));
+            shared->arrived.notify_one();
           });
-      ++next;
+      ++under_way;
     }
+    if (under_way == 0) return listed;
     {
-      std::unique_lock lock(shared.mutex);
-      shared.arrived.wait(lock, [&] { return !shared.outcomes.empty(); });
-      batch.swap(shared.outcomes);
+      std::unique_lock lock(shared->mutex);
+      shared->arrived.wait(lock, [&] { return !shared->outcomes.empty(); });
+      batch.swap(shared->outcomes);
     }
-    ended += batch.size();
+    under_way -= batch.size();
     for (FanoutOutcome<Reply>& one : batch) each(std::move(one));
     batch.clear();
   }
-  return {};
+}
+
+Status Grid::fanout(const std::string& type, const std::vector<std::string>& keys, const Message& message,
+                    const FanoutOptions& options,
+                    const std::function<void(FanoutOutcome<Reply>)>& each) const {
+  if (keys.size() > kTargetsMax) {
+    return fail(Code::kInvalidArgument, "a fan-out to " + std::to_string(keys.size()) +
+                                            " targets: give at most " + std::to_string(kTargetsMax));
+  }
+  auto at = keys.begin();
+  const auto next = [&](std::size_t most) -> Result<std::vector<std::string>> {
+    const auto end = at + static_cast<std::ptrdiff_t>(std::min<std::size_t>(most, keys.end() - at));
+    return std::vector<std::string>(std::exchange(at, end), end);
+  };
+  return fanout_from(type, next, message, options, each);
 }
 
 Status Grid::fanout(const std::string& type, AllAgents, const Message& message, const FanoutOptions& options,
                     const std::function<void(FanoutOutcome<Reply>)>& each) const {
-  AFDG_ASSIGN(const std::vector<std::string> keys, list(type, {}, kTargetsMax));
-  return fanout(type, keys, message, options, each);
+  if (state_ == nullptr) return too_many_grids();
+  const Admin admin(session_);
+  v1::ListAgentsCall call;
+  call.set_grid(state_->name);
+  call.set_type(type);
+  bool more = true;
+  const auto next = [&](std::size_t most) -> Result<std::vector<std::string>> {
+    std::vector<std::string> keys;
+    if (!std::exchange(more, false)) return keys;
+    call.set_limit(static_cast<std::uint32_t>(most));
+    AFDG_ASSIGN(v1::AgentKeys page, admin.list_agents(call));
+    for (std::string& key : *page.mutable_keys()) keys.push_back(std::move(key));
+    more = page.more();
+    if (!keys.empty()) call.set_after(keys.back());
+    return keys;
+  };
+  return fanout_from(type, next, message, options, each);
 }
 
 Result<std::vector<std::string>> Grid::list(const std::string& type, const std::string& prefix,

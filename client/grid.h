@@ -56,6 +56,8 @@ struct FanoutOutcome {
 /// All agents of the type that the grid's regions know when the fan-out begins.
 struct AllAgents {};
 inline AllAgents all() { return {}; }
+/// Where a fan-out gets its targets: the next keys, `most` at most; none when there are no more.
+using KeySource = std::function<Result<std::vector<std::string>>(std::size_t most)>;
 
 template <typename P>
 class AgentRef;
@@ -87,13 +89,20 @@ class Grid {
   void send_async(const Target& to, const Message& message, const CallOptions& options,
                   std::function<void(Result<SendReceipt>)> done) const;
 
-  /// One message to many agents, at most options.in_flight at a time; each target has its own outcome. Blocks
-  /// until all have ended. `each` is called for one at a time, as they arrive. Errors: only of the listing
-  /// (all()) and the arguments; a target's failure is its outcome. Bounds: 1,000,000 targets.
+  /// One message to many agents, at most options.in_flight at a time, each sent straight to the node that
+  /// leads its region; each target has its own outcome. Blocks until all have ended. `each` is called on this
+  /// thread, for one at a time, as they arrive. Errors: only of the listing (all()) and the arguments; a
+  /// target's failure is its outcome. Bounds: 1,000,000 keys; all() has no bound and is listed page by page.
   Status fanout(const std::string& type, const std::vector<std::string>& keys, const Message& message,
                 const FanoutOptions& options, const std::function<void(FanoutOutcome<Reply>)>& each) const;
   Status fanout(const std::string& type, AllAgents, const Message& message, const FanoutOptions& options,
                 const std::function<void(FanoutOutcome<Reply>)>& each) const;
+
+  /// The same for targets that are asked for when there is room for them: memory does not grow with their
+  /// number. `next` is called on this thread. Its error ends the fan-out, once what is under way has ended.
+  Status fanout_from(const std::string& type, const KeySource& next, const Message& message,
+                     const FanoutOptions& options,
+                     const std::function<void(FanoutOutcome<Reply>)>& each) const;
 
   /// Typed: outcomes in the order in which they arrived.
   template <typename P, typename M, typename Keys>

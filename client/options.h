@@ -32,6 +32,12 @@ struct ClientOptions {
   /// remember.
   std::uint32_t window_max = 65536;
   WhenFull when_full = WhenFull::kFail;
+  /// A connection on which nothing arrived for so long is asked for a sign of life; without one within
+  /// keepalive_timeout it is broken, and its calls are sent again on a new one. 0: never (a peer that
+  /// vanished is noticed when TCP gives up, after minutes). afdgd refuses clients that ask more often than
+  /// each 5 s.
+  std::chrono::milliseconds keepalive{10'000};
+  std::chrono::milliseconds keepalive_timeout{5000};
 };
 
 struct CallOptions {

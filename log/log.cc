@@ -458,6 +458,22 @@ Result<BatchBytes> Log::read_batches(TopicPartition partition, Offset from, std:
   return out;
 }
 
+Result<Offset> Log::find_time(TopicPartition partition, Timestamp at) {
+  AFDG_ASSIGN(const ShardRef shard, impl_->need(partition));
+  Offset limit;
+  {
+    const std::lock_guard lock(shard->tail_mutex);
+    AFDG_TRY(shard->fault);
+    limit = std::max(shard->start, std::min(shard->written_end, shard->committed_end));
+  }
+  const std::lock_guard io(shard->io_mutex);
+  if (!shard->partition) return fail(Code::kCorrupt, shard->name + ": its directory is missing");
+  auto found = shard->partition->find_time(at, limit);
+  if (found.code() == Code::kCorrupt) impl_->record_fault(*shard, found.error());
+  if (!found.ok()) return found.error();
+  return found->has_value() ? (*found)->offset : limit;
+}
+
 std::vector<TopicPartition> Log::partitions() const {
   std::vector<TopicPartition> out;
   {

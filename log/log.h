@@ -182,6 +182,9 @@ class Log {
   /// one. Empty at the end. CRCs are checked on the way from a segment. Errors: kNotFound, kOutOfRange,
   /// kCorrupt, kIo.
   Result<BatchBytes> read_batches(TopicPartition partition, Offset from, std::size_t bytes_max);
+  /// Where to read from to see every record with a timestamp at or after `at`, and few before it: the time
+  /// index, or the first batch that is not yet in a segment. Errors: kNotFound, kCorrupt, kIo.
+  Result<Offset> find_time(TopicPartition partition, Timestamp at);
   [[nodiscard]] Result<PartitionDescription> describe(TopicPartition partition) const;
   [[nodiscard]] std::vector<TopicPartition> partitions() const;
   [[nodiscard]] LogMetrics metrics() const;

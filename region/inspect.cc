@@ -50,6 +50,21 @@ Result<std::vector<ShownItem>> RegionCore::show_agent(std::string_view type, std
   return items;
 }
 
+// Invariant 4: also what people look at waits for the commit of everything that it shows.
+std::uint64_t RegionCore::seen() const noexcept {
+  const bool open = !messages_.empty() || !changes_.empty() || !dead_.empty();
+  return appended_ + (open ? 1 : 0);
+}
+
+Result<bool> RegionCore::committed(std::uint64_t seen) const {
+  AFDG_TRY(failed_);
+  if (const log::AppendOutcome bad = completions_->failure(); bad != log::AppendOutcome::kCommitted) {
+    const Code code = bad == log::AppendOutcome::kFenced ? Code::kFenced : Code::kInDoubt;
+    return fail(code, std::string(code_text(code)));
+  }
+  return completions_->committed() >= seen;
+}
+
 RegionInfo RegionCore::info() const {
   RegionInfo info;
   info.messages_start = log_->start(log::Stream::kMessages);

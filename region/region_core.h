@@ -103,11 +103,14 @@ class RegionCore {
   /// Not ok: an append failed (kFenced, kInDoubt, kDiskFull, ...).
   [[nodiscard]] const Status& failed() const noexcept { return failed_; }
   [[nodiscard]] RegionInfo info() const;
-  /// Keys of agents that have state, in byte order, after `after`. Sees uncommitted state: for people, not
-  /// for programs.
+  /// What a look at the state by now has seen: nobody may be told of it before committed(seen()).
+  [[nodiscard]] std::uint64_t seen() const noexcept;
+  /// Errors: kInDoubt, kFenced and others: some of it will never be committed.
+  [[nodiscard]] Result<bool> committed(std::uint64_t seen) const;
+  /// Keys of agents that have state, in byte order, after `after`. Sees uncommitted state: see seen().
   [[nodiscard]] Result<std::vector<std::string>> list_agents(std::string_view type, std::string_view prefix,
                                                              std::string_view after, std::size_t limit) const;
-  /// Errors: kNotFound when the agent has no state.
+  /// Sees uncommitted state: see seen(). Errors: kNotFound when the agent has no state.
   [[nodiscard]] Result<std::vector<ShownItem>> show_agent(std::string_view type, std::string_view key,
                                                           std::size_t limit) const;
 

@@ -55,6 +55,13 @@ bool Sessions::has_place(const Session& session, std::uint64_t sequence) const {
 
 Sessions::Look Sessions::look(const Identity& identity, Timestamp now) {
   const auto found = sessions_.find(identity.session);
+  if (identity.answered_below == kSessionOver) [[unlikely]] {
+    if (found != sessions_.end()) {
+      found->second.dead = true;
+      touch(identity.session, found->second);
+    }
+    return {Verdict::kExpired};
+  }
   if (found == sessions_.end() || found->second.dead) {
     if (identity.answered_below > 1) return {Verdict::kExpired};
     if (sessions_.size() >= options_.sessions_max || answer_bytes_ > kAnswerBytesMax ||

@@ -21,6 +21,9 @@ namespace afdg::region {
 void put_outcome(std::string& out, const Outcome& outcome);
 Outcome get_outcome(ByteReader& reader);
 
+/// "Answered below" of a session that is over (data.proto).
+inline constexpr std::uint64_t kSessionOver = ~std::uint64_t{0};
+
 /// Writes a record of `changes` that belongs to the open batch.
 using PutRecord = std::function<void(std::string_view key, std::optional<std::string_view> value)>;
 
@@ -35,6 +38,8 @@ using PutRecord = std::function<void(std::string_view key, std::optional<std::st
 ///     else: new unknown session  b <= 1: new                             b > 1: kRequestExpired (it was
 ///     forgotten)
 ///
+/// A client that ends says so: its last call has "answered below" kSessionOver, and the session is forgotten
+/// at once. It does that only when no copy of an earlier call can still arrive.
 /// So a client must not try a sequence again later than Options::session_expiry after it first sent it.
 /// Thread-safety: confined. Bounds: sessions_max; session_window_max sequences from the first
 /// unacknowledged one on; answer_bytes_max in all.

@@ -145,6 +145,24 @@ TEST_F(SessionsTest, AForgottenSessionIsToldFromANewOne) {
   EXPECT_EQ(sessions_.look(call(5, 1), clock_.now()).verdict, Verdict::kNew);
 }
 
+TEST_F(SessionsTest, ASessionThatSaysFarewellIsForgottenAtOnce) {
+  record(call(1, 1), "one");
+  record(call(2, 1), "other");
+  seal();
+  EXPECT_EQ(sessions_.look(call(3, 1), clock_.now()).verdict, Verdict::kFull);
+  EXPECT_EQ(sessions_.look(call(1, kSessionOver, kSessionOver), clock_.now()).verdict, Verdict::kExpired);
+  EXPECT_TRUE(sessions_.dirty());
+  seal();
+  EXPECT_EQ(sessions_.size(), 1U);
+  EXPECT_EQ(count(KeyKind::kChunk), 1U);  // the other session's
+  EXPECT_EQ(sessions_.look(call(1, 2, 2), clock_.now()).verdict, Verdict::kExpired);
+  EXPECT_EQ(sessions_.look(call(2, 1), clock_.now()).outcome->text, "other");
+  // One that is not known is neither run nor remembered.
+  EXPECT_EQ(sessions_.look(call(9, kSessionOver, kSessionOver), clock_.now()).verdict, Verdict::kExpired);
+  EXPECT_FALSE(sessions_.dirty());
+  EXPECT_EQ(sessions_.look(call(3, 1), clock_.now()).verdict, Verdict::kNew);
+}
+
 TEST_F(SessionsTest, DamagedRecordsAreRefused) {
   record(call(1, 1), "one");
   seal();

@@ -64,7 +64,17 @@ class Consumer final : public RpcHandler, public std::enable_shared_from_this<Co
                         ask_.from() != v1::ConsumeCall::FROM_OFFSET);
       read.set_at_end(ask_.from() == v1::ConsumeCall::FROM_END);
       if (ask_.from() == v1::ConsumeCall::FROM_OFFSET) read.set_offset(ask_.offset());
-      AFDG_ASSIGN(const v1::ReadAnswer at, parts_.gather->read(read));
+      if (ask_.from() == v1::ConsumeCall::FROM_TIME) {
+        read.set_at_time(true);
+        read.set_time_unix_ms(ask_.time_unix_ms());
+      }
+      Result<v1::ReadAnswer> found = parts_.gather->read(read);
+      if (found.code() == Code::kOutOfRange && partitions.size() > 1) {
+        read.set_at_end(true);  // one offset for several partitions: shorter ones are read from their end
+        found = parts_.gather->read(read);
+      }
+      if (!found.ok()) return found.error();
+      const v1::ReadAnswer& at = *found;
       Position position{partition, at.next(), ask_.stop_at_end() ? at.end() : -1};
       if (ask_.from() == v1::ConsumeCall::FROM_OFFSET && at.next() < at.start()) {
         return fail(Code::kOutOfRange, ask_.topic() + "[" + std::to_string(partition) + "] starts at " +

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <thread>
 
 #include "afdg/v1/admin.pb.h"
 #include "base/codec.h"
@@ -153,17 +154,62 @@ Result<v1::TopicList> Gather::topics(const v1::TopicsCall& call) {
   return list;
 }
 
+Status Gather::look_at(const std::shared_ptr<region::Executor>& executor,
+                       std::function<Status(const region::RegionCore&)> look) {
+  struct Seen {
+    const region::RegionCore* core = nullptr;
+    std::uint64_t number = 0;
+    Status looked;
+    Status trouble;
+    bool committed = false;
+  };
+  const auto seen = std::make_shared<Seen>();
+  const auto step = [seen, look = std::move(look)](region::Executor& of) {
+    const region::RegionCore* core = of.core();
+    if (core == nullptr) {
+      seen->trouble = of.fault().ok() ? Status(fail(Code::kUnavailable)) : of.fault();
+      return;
+    }
+    if (seen->core == nullptr) {
+      seen->core = core;
+      seen->looked = look(*core);
+      seen->number = core->seen();
+    } else if (seen->core != core) {
+      seen->trouble = fail(Code::kUnavailable, "the region started anew while it was looked at: try again");
+      return;
+    }
+    const Result<bool> committed = core->committed(seen->number);
+    if (!committed.ok()) {
+      seen->trouble = committed.error();
+    } else {
+      seen->committed = *committed;
+    }
+  };
+  const auto give_up = std::chrono::steady_clock::now() + kPeerTimeout;
+  for (;;) {
+    AFDG_TRY(parts_.host->run(executor, step));
+    AFDG_TRY(seen->trouble);
+    if (seen->committed) return seen->looked;
+    if (std::chrono::steady_clock::now() > give_up) {
+      return fail(Code::kUnavailable, "what region " + std::to_string(executor->region().value()) +
+                                          " of grid '" + executor->grid_name() +
+                                          "' shows is not durable yet: try again");
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(500));  // about one commit
+  }
+}
+
 Result<std::vector<std::string>> Gather::keys_of(const std::shared_ptr<region::Executor>& executor,
                                                  std::string_view type, std::string_view prefix,
                                                  std::string_view after, std::size_t limit) {
-  auto keys = std::make_shared<Result<std::vector<std::string>>>(std::vector<std::string>());
-  AFDG_TRY(parts_.host->run(executor, [keys, type = std::string(type), prefix = std::string(prefix),
-                                       after = std::string(after), limit](region::Executor& of) {
-    *keys = of.core() == nullptr ? Result<std::vector<std::string>>(of.fault().ok() ? fail(Code::kUnavailable)
-                                                                                    : of.fault().error())
-                                 : of.core()->list_agents(type, prefix, after, limit);
-  }));
-  return *keys;
+  const auto keys = std::make_shared<std::vector<std::string>>();
+  AFDG_TRY(look_at(executor,
+                   [keys, type = std::string(type), prefix = std::string(prefix), after = std::string(after),
+                    limit](const region::RegionCore& core) -> Status {
+                     AFDG_ASSIGN(*keys, core.list_agents(type, prefix, after, limit));
+                     return {};
+                   }));
+  return std::move(*keys);
 }
 
 Result<v1::AgentKeys> Gather::list_agents(const v1::ListAgentsCall& call) {
@@ -235,26 +281,23 @@ Result<v1::AgentState> Gather::show_agent(const v1::ShowAgentCall& call) {
     return state;
   }
   struct Shown {
-    Result<std::vector<region::ShownItem>> items = std::vector<region::ShownItem>();
+    std::vector<region::ShownItem> items;
     std::int64_t applied = 0;
   };
-  auto shown = std::make_shared<Shown>();
+  const auto shown = std::make_shared<Shown>();
   const std::size_t limit = std::min(call.items_max() == 0 ? kItemsDefault : call.items_max(), kKeysMax);
-  AFDG_TRY(parts_.host->run(
-      route.local, [shown, type = call.type(), key = call.key(), limit](region::Executor& of) {
-        if (of.core() == nullptr) {
-          shown->items = of.fault().ok() ? fail(Code::kUnavailable) : of.fault().error();
-          return;
-        }
-        shown->items = of.core()->show_agent(type, key, limit + 1);
-        shown->applied = of.core()->info().applied.value();
-      }));
-  if (!shown->items.ok()) return shown->items.error();
+  AFDG_TRY(
+      look_at(route.local,
+              [shown, type = call.type(), key = call.key(), limit](const region::RegionCore& core) -> Status {
+                AFDG_ASSIGN(shown->items, core.show_agent(type, key, limit + 1));
+                shown->applied = core.info().applied.value();
+                return {};
+              }));
   v1::AgentState state;
   state.set_region(static_cast<std::uint32_t>(index));
   state.set_applied(shown->applied);
   const agents::AgentType* type = parts_.types->find(call.type());
-  for (auto& item : *shown->items) {
+  for (auto& item : shown->items) {
     if (static_cast<std::size_t>(state.items_size()) == limit) {
       state.set_truncated(true);
       break;
@@ -316,6 +359,10 @@ Result<v1::ReadAnswer> Gather::read_here(const catalog::Topic& topic, const v1::
   Offset from(call.at_start() ? described->start.value()
               : call.at_end() ? described->end.value()
                               : call.offset());
+  if (call.at_time()) {
+    AFDG_ASSIGN(from,
+                parts_.log->find_time(partition, Timestamp(std::chrono::milliseconds(call.time_unix_ms()))));
+  }
   answer.set_next(from.value());
   if (from >= described->end || call.bytes_max() == 0) {
     if (from > described->end) {

@@ -50,6 +50,9 @@ class Gather {
                   const std::function<void(std::uint32_t region, const Error&)>& missed);
 
  private:
+  /// Runs `look` on the region's lane and returns its result, once all that it can have seen is committed.
+  Status look_at(const std::shared_ptr<region::Executor>& executor,
+                 std::function<Status(const region::RegionCore&)> look);
   Result<std::vector<std::string>> keys_of(const std::shared_ptr<region::Executor>& executor,
                                            std::string_view type, std::string_view prefix,
                                            std::string_view after, std::size_t limit);

@@ -268,6 +268,10 @@ struct Peers::State {
       arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 500);
       arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
       arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+      arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
+      arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5000);
+      arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+      arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
       found.stub = std::make_unique<grpc::GenericStub>(
           grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
     }

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint64_t kDirtyBytesMin = 4u << 20;
 
-/// Kafka's names of a topic's settings. What is not a number is left at its default.
+/// Kafka's names of a topic's settings. The catalog has checked them.
 log::TopicOptions topic_options(const catalog::Topic& topic) {
   log::TopicOptions options;
   const auto number = [&](const char* name) -> std::optional<std::int64_t> {

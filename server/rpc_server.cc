@@ -253,6 +253,13 @@ Status RpcServer::start(const std::string& address) {
   builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &state_->port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  // A caller that vanished without a reset is noticed, so that its calls and streams end. Callers may ask the
+  // same of us, the client library each 10 s by default.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
   builder.SetMaxReceiveMessageSize(static_cast<int>(state_->options.message_bytes_max));
   builder.SetMaxSendMessageSize(-1);
   grpc::ResourceQuota quota("afdg");

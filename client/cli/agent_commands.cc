@@ -1,11 +1,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "afdg/v1/admin.pb.h"
+#include "client/cli/checks.h"
 #include "client/cli/commands.h"
 
 namespace afdg::client::cli {
@@ -81,6 +83,9 @@ Result<Exit> send(Context& context, const Sending& args) {
   return Exit::kOk;
 }
 
+constexpr std::size_t kLinesAtOnce = 256;
+constexpr std::size_t kLineBytesMax = 64 * 1024;
+
 struct Fanning {
   std::string type;
   std::string message;
@@ -92,101 +97,140 @@ struct Fanning {
   bool resume = false;
 };
 
-Result<std::vector<std::string>> keys_of(Context& context, const Grid& grid, const Fanning& args) {
-  static_cast<void>(context);
+Status check_targets(const Fanning& args) {
   if (static_cast<int>(!args.keys.empty()) + static_cast<int>(!args.keys_from.empty()) +
           static_cast<int>(args.all) !=
       1) {
     return fail(Code::kInvalidArgument,
                 "a fan-out needs its targets: give one of --keys a,b, --keys-from FILE, --all");
   }
-  if (args.all) return grid.list(args.type, {}, 1'000'000);
-  if (!args.keys.empty()) return args.keys;
-  std::string text;
-  if (args.keys_from == "-") {
-    text.assign(std::istreambuf_iterator<char>(std::cin), {});
-  } else {
-    AFDG_ASSIGN(text, read_file(args.keys_from));
-  }
-  std::vector<std::string> keys;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.empty()) keys.push_back(line);
-  }
-  return keys;
-}
-
-std::string outcome_name(Code code) {
-  switch (code) {
-    case Code::kOk:
-      return "ok";
-    case Code::kInDoubt:
-      return "in doubt";
-    case Code::kOverloaded:
-      return "overloaded";
-    case Code::kApplication:
-      return "refused";
-    case Code::kUnavailable:
-      return "unavailable";
-    case Code::kNotFound:
-      return "not found";
-    default:
-      return std::string(code_name(code).substr(1));
-  }
-}
-
-Result<Exit> fanout(Context& context, const Fanning& args) {
-  AFDG_ASSIGN(std::string json, read_json(args.json));
   if (args.resume && args.id.empty()) {
     return fail(Code::kInvalidArgument, "--resume needs the id of the fan-out to go on with: give --id");
   }
+  return {};
+}
+
+/// The lines of a stream as a fan-out's targets, read when they are wanted.
+KeySource lines_of(std::istream& in, const std::string& name) {
+  return [&in, name](std::size_t most) -> Result<std::vector<std::string>> {
+    std::vector<std::string> keys;
+    std::string line;
+    while (keys.size() < std::min(most, kLinesAtOnce) && std::getline(in, line)) {
+      if (line.size() > kLineBytesMax) {
+        return fail(Code::kInvalidArgument, "a line of " + name + " has " + std::to_string(line.size()) +
+                                                " bytes: give one key a line, of 1 to 1024 bytes");
+      }
+      if (!line.empty()) keys.push_back(line);
+    }
+    if (in.bad()) return fail(Code::kIo, name + " cannot be read any further");
+    return keys;
+  };
+}
+
+Status run_fanout(const Grid& grid, const Fanning& args, const Message& message, const FanoutOptions& options,
+                  const std::function<void(FanoutOutcome<Reply>)>& each) {
+  if (args.all) return grid.fanout(args.type, all(), message, options, each);
+  if (!args.keys.empty()) return grid.fanout(args.type, args.keys, message, options, each);
+  if (args.keys_from == "-")
+    return grid.fanout_from(args.type, lines_of(std::cin, "standard input"), message, options, each);
+  std::ifstream file(args.keys_from);
+  if (!file) {
+    return fail(Code::kInvalidArgument,
+                "file '" + args.keys_from + "' cannot be read: check its name and rights");
+  }
+  return grid.fanout_from(args.type, lines_of(file, "'" + args.keys_from + "'"), message, options, each);
+}
+
+/// "ok", "in doubt", "unknown message".
+std::string outcome_name(Code code) {
+  if (code == Code::kApplication) return "refused";
+  std::string name;
+  for (const char c : code_name(code).substr(1)) {
+    if (c >= 'A' && c <= 'Z' && !name.empty()) name += ' ';
+    name += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  }
+  return name;
+}
+
+/// Prints outcomes as they arrive, and what they come to.
+class OutcomePrinter {
+ public:
+  explicit OutcomePrinter(const Context& context)
+      : as_json_(context.output() == Output::kJson),
+        raw_(context.output() == Output::kRaw),
+        progress_(is_terminal(2) && !is_terminal(1)) {}
+
+  void print(const FanoutOutcome<Reply>& one) {
+    const std::string outcome = outcome_name(one.result.code());
+    ++counts_[outcome];
+    if (!one.result.ok()) {
+      ++failed_;
+      again_ = again_ || code_retry(one.result.code()) != Retry::kNever;
+    }
+    const std::string answer = one.result.ok() ? one.result->payload : one.result.error().text();
+    if (as_json_) {
+      nlohmann::json row = {{"key", bytes_json(one.key)}, {"outcome", outcome}};
+      if (one.result.ok()) {
+        row["answer"] = parsed(answer);
+        row["region"] = one.region;
+        row["offset"] = one.offset;
+        row["repeated"] = one.repeated;
+      } else {
+        row["code"] = code_name(one.result.code());
+        row["text"] = answer;
+      }
+      std::cout << (done_ > 0 ? ",\n" : "{\"outcomes\": [\n")
+                << row.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    } else {
+      std::cout << one.key << "\t" << outcome << "\t" << answer << "\n";
+    }
+    std::cout.flush();
+    ++done_;
+    if (progress_) std::cerr << "\r" << done_ << " done" << std::flush;
+  }
+  void finish(const std::string& id) {
+    if (progress_) std::cerr << "\r              \r";
+    std::string summary = std::to_string(counts_["ok"]) + " ok";
+    for (const auto& [name, count] : counts_) {
+      if (name != "ok") summary += ", " + std::to_string(count) + " " + name;
+    }
+    if (as_json_) {
+      std::cout << (done_ > 0 ? "" : "{\"outcomes\": [") << "],\n\"id\": " << nlohmann::json(id)
+                << ",\n\"counts\": " << nlohmann::json(counts_) << "}\n";
+    } else {
+      (raw_ ? std::cerr : std::cout) << summary << "\n";
+    }
+    std::cout.flush();
+  }
+  [[nodiscard]] std::uint64_t done() const { return done_; }
+  [[nodiscard]] bool failed() const { return failed_ > 0; }
+  /// Whether the same once more may help.
+  [[nodiscard]] bool again() const { return again_; }
+
+ private:
+  const bool as_json_, raw_, progress_;
+  std::map<std::string, std::uint64_t> counts_;
+  std::uint64_t done_ = 0, failed_ = 0;
+  bool again_ = false;
+};
+
+Result<Exit> fanout(Context& context, const Fanning& args) {
+  AFDG_TRY(check_targets(args));
+  AFDG_ASSIGN(std::string json, read_json(args.json));
   AFDG_ASSIGN(const Grid grid, context.grid());
-  AFDG_ASSIGN(const std::vector<std::string> keys, keys_of(context, grid, args));
   const std::string id = id_or_random(args.id);
-  const bool as_json = context.output() == Output::kJson;
-  const bool progress = is_terminal(2) && !is_terminal(1);
-  std::map<std::string, std::uint64_t> counts;
-  std::size_t done = 0;
-  if (as_json) std::cout << "{\"outcomes\": [";
-  AFDG_TRY(grid.fanout(args.type, keys, {args.message, std::move(json), Content::kJson},
-                       {context.timeout(), id}, [&](FanoutOutcome<Reply> one) {
-                         const std::string outcome = outcome_name(one.result.code());
-                         ++counts[outcome];
-                         const std::string answer =
-                             one.result.ok() ? one.result->payload : one.result.error().text();
-                         if (as_json) {
-                           nlohmann::json row = {{"key", bytes_json(one.key)}, {"outcome", outcome}};
-                           if (one.result.ok()) {
-                             row["answer"] = parsed(answer);
-                             row["region"] = one.region;
-                             row["offset"] = one.offset;
-                           } else {
-                             row["code"] = code_name(one.result.code());
-                             row["text"] = answer;
-                           }
-                           std::cout << (done > 0 ? ",\n" : "\n")
-                                     << row.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-                         } else {
-                           std::cout << one.key << "\t" << outcome << "\t" << answer << "\n";
-                         }
-                         ++done;
-                         if (progress) std::cerr << "\r" << done << " of " << keys.size() << std::flush;
-                       }));
-  if (progress) std::cerr << "\r";
-  const bool failed = counts["ok"] != keys.size();
-  std::string summary = std::to_string(counts["ok"]) + " ok";
-  for (const auto& [name, count] : counts) {
-    if (name != "ok") summary += ", " + std::to_string(count) + " " + name;
-  }
-  if (as_json) {
-    std::cout << "],\n\"id\": " << nlohmann::json(id) << ",\n\"counts\": " << nlohmann::json(counts) << "}\n";
-  } else if (context.output() == Output::kRaw) {
-    std::cerr << summary << "\n";
-  } else {
-    std::cout << summary << "\n";
-  }
-  if (failed && !as_json) std::cerr << "afdg: repeat only what failed with --id " << id << "\n";
-  return failed ? Exit::kPartial : Exit::kOk;
+  OutcomePrinter printer(context);
+  const auto repeat_hint = [&](const char* what) {
+    if (context.output() != Output::kJson) std::cerr << "afdg: " << what << " --id " << id << "\n";
+  };
+  const Status ran =
+      run_fanout(grid, args, {args.message, std::move(json), Content::kJson}, {context.timeout(), id},
+                 [&](const FanoutOutcome<Reply>& one) { printer.print(one); });
+  if (!ran.ok() && printer.done() == 0) return ran.error();
+  printer.finish(id);
+  if (!ran.ok()) return ran.error();  // the targets so far have their outcomes
+  if (printer.again()) repeat_hint("repeat only what failed with");
+  return printer.failed() ? Exit::kPartial : Exit::kOk;
 }
 
 Result<Exit> show(Context& context, const std::string& text, std::uint32_t items) {
@@ -282,7 +326,7 @@ void add_agent_commands(CLI::App& app, Action& chosen) {
   auto items = std::make_shared<std::uint32_t>(1000);
   CLI::App* show_command = agent->add_subcommand("show", "Print the entities of an agent");
   show_command->add_option("agent", *target, "TYPE/KEY")->required();
-  show_command->add_option("--items", *items, "at most so many")->check(CLI::PositiveNumber);
+  show_command->add_option("--items", *items, "at most so many")->check(above_zero());
   show_command->callback([target, items, &chosen] {
     chosen = [=](Context& c) { return guarded(c, [&] { return show(c, *target, *items); }); };
   });
@@ -293,7 +337,7 @@ void add_agent_commands(CLI::App& app, Action& chosen) {
   CLI::App* list_command = agent->add_subcommand("list", "Print the keys of one type");
   list_command->add_option("type", *type, "the agents' type")->required();
   list_command->add_option("--prefix", *prefix, "only keys that begin so");
-  list_command->add_option("--limit", *limit, "at most so many")->check(CLI::PositiveNumber);
+  list_command->add_option("--limit", *limit, "at most so many")->check(above_zero());
   list_command->callback([=, &chosen] {
     chosen = [=](Context& c) { return guarded(c, [&] { return list(c, *type, *prefix, *limit); }); };
   });

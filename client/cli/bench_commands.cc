@@ -7,6 +7,7 @@
 
 #include "afdg/v1/admin.pb.h"
 #include "afdg/v1/entity.pb.h"
+#include "client/cli/checks.h"
 #include "client/cli/commands.h"
 #include "client/cli/histogram.h"
 
@@ -256,6 +257,12 @@ Result<Exit> bench(Context& context, bool send, const BenchArguments& args, cons
   options.window_max = std::max(options.window_max, options.calls_max * 4);
   AFDG_ASSIGN(Client * client, context.client(options));
   AFDG_ASSIGN(const std::string name, grid_for(context, args, given_grid));
+  AFDG_ASSIGN(const Admin admin, context.admin());
+  v1::RouteCall somewhere;  // an unknown grid or type is said before the measuring
+  somewhere.set_grid(name);
+  somewhere.set_type("entity");
+  somewhere.set_key("k0");
+  AFDG_TRY(admin.route(somewhere).status());
   catch_interrupt();
   Bench run(client->grid(name), send, args, context.timeout());
   double seconds = 0;
@@ -310,20 +317,19 @@ void add_one(CLI::App* group, const char* name, const char* what, bool send, Act
              const CLI::App& app) {
   auto args = std::make_shared<BenchArguments>();
   CLI::App* command = group->add_subcommand(name, what);
-  command->add_option("--callers", args->callers, "how many (50)")->check(CLI::PositiveNumber);
+  command->add_option("--callers", args->callers, "how many (50)")->check(above_zero());
   command->add_flag("--threads", args->threads, "each caller is a thread that waits for its answer");
   command->add_option("--in-flight", args->in_flight, "calls that each caller has under way (1)")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   command->add_option("--keys", args->keys, "agents: entity/k<n>, n below this (100000)")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   command->add_option("--size", args->size, "bytes of a message, at least");
   command->add_option("--seconds", args->seconds, "how long to measure (10s)");
   command->add_option("--warmup", args->warmup, "how long before that (1s)");
   command->add_option("--rate", args->rate, "so many a second, whatever the answers take")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   command->add_flag("--create", args->create, "create the grid (that of -g, or bench) when it is not there");
-  command->add_option("--regions", args->regions, "of the grid that --create makes (8)")
-      ->check(CLI::PositiveNumber);
+  command->add_option("--regions", args->regions, "of the grid that --create makes (8)")->check(above_zero());
   command->callback([args, send, &chosen, &app] {
     const std::string grid = app.get_option("--grid")->as<std::string>();
     chosen = [args, send, grid](Context& c) {

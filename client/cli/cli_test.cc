@@ -195,6 +195,37 @@ TEST_F(Cli, FanoutPrintsEachOutcomeAndASummary) {
   EXPECT_EQ(afdg({"agent", "fanout", "entity", "Increment", kByTwo}).exit, 2);
 }
 
+TEST_F(Cli, FanoutPrintsOutcomesWhileOthersAreStillOut) {
+  server_.set_refusal([](const SeenCall& call) { return call.key == "slow" ? Code::kInDoubt : Code::kOk; });
+  const std::string command =
+      std::string(AFDG_PROGRAM) + " -s " + server_.address() +
+      " --timeout 3s agent fanout entity --keys slow,quick Increment '{\"key\":\"n\"}'";
+  std::FILE* pipe = popen(command.c_str(), "r");
+  const auto begin = std::chrono::steady_clock::now();
+  char line[256] = {};
+  ASSERT_NE(std::fgets(line, sizeof line, pipe), nullptr);
+  EXPECT_THAT(line, HasSubstr("quick\tok"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+  ASSERT_NE(std::fgets(line, sizeof line, pipe), nullptr);
+  EXPECT_THAT(line, HasSubstr("slow\tin doubt"));
+  EXPECT_EQ(WEXITSTATUS(pclose(pipe)), 7);
+}
+
+TEST_F(Cli, UsageErrorsNameTheWordAndTheRemedy) {
+  EXPECT_EQ(afdg({"grid", "creat", "x"}).err,
+            "afdg: 'creat' is not a command of 'afdg grid': use one of create, list, describe, delete\n");
+  EXPECT_THAT(afdg({"grid"}).err, HasSubstr("needs a command: use one of create"));
+  EXPECT_THAT(afdg({"grid", "list", "--all"}).err, HasSubstr("'afdg grid list' has no option '--all'"));
+  EXPECT_THAT(afdg({"grid", "list", "x"}).err, HasSubstr("'x' is one word too many for 'afdg grid list'"));
+  EXPECT_THAT(afdg({"grid", "create"}).err, HasSubstr("name is required: see afdg grid create --help"));
+  for (const char* bad : {"0", "-1", "many"}) {
+    const Ran run = afdg({"grid", "create", "x", "--regions", bad});
+    EXPECT_EQ(run.exit, 2);
+    EXPECT_THAT(run.err, HasSubstr("--regions"));
+    EXPECT_LT(run.err.size(), 120U) << run.err;
+  }
+}
+
 TEST_F(Cli, ConsumePrintsRecordsInTheGivenForm) {
   EXPECT_EQ(afdg({"topic", "consume", "words", "-e", "-f", "%t/%p/%o %k=%v\\n"}).out,
             "words/0/0 k0=alpha\nwords/0/1 k1=beta\nwords/0/2 k2=gamma\n");
@@ -223,6 +254,12 @@ TEST_F(Cli, BenchMeasures) {
   EXPECT_NEAR(paced.json()["per_second"].get<double>(), 200, 60);
 }
 
+TEST_F(Cli, BenchSaysAtOnceThatTheGridIsUnknown) {
+  const Ran run = afdg({"-g", "none", "bench", "request", "--seconds", "30"});
+  EXPECT_EQ(run.exit, 3);
+  EXPECT_THAT(run.err, HasSubstr("'none'"));
+}
+
 TEST_F(Cli, CompletionScriptsAreValid) {
   const Ran bash = run_program({AFDG_PROGRAM, "completion", "bash"});
   EXPECT_EQ(bash.exit, 0);
@@ -232,6 +269,13 @@ TEST_F(Cli, CompletionScriptsAreValid) {
                                 bash.out + "\nCOMP_WORDS=(afdg -o json agent re); COMP_CWORD=4; _afdg; "
                                            "echo \"${COMPREPLY[*]}\""});
   EXPECT_EQ(used.out, "request\n");
+  const Ran value =
+      run_program({"bash", "-c",
+                   bash.out + "\nCOMP_WORDS=(afdg grid list -o j); COMP_CWORD=4; _afdg; "
+                              "echo \"${COMPREPLY[*]}\"; COMP_WORDS=(afdg completion f); "
+                              "COMP_CWORD=2; _afdg; echo \"${COMPREPLY[*]}\"; COMP_WORDS=(afdg "
+                              "grid list --gr); COMP_CWORD=3; _afdg; echo \"${COMPREPLY[*]}\""});
+  EXPECT_EQ(value.out, "json\nfish\n--grid\n");
   EXPECT_THAT(run_program({AFDG_PROGRAM, "completion", "zsh"}).out, HasSubstr("#compdef afdg"));
   EXPECT_THAT(run_program({AFDG_PROGRAM, "completion", "fish"}).out, HasSubstr("complete -c afdg"));
   EXPECT_EQ(run_program({AFDG_PROGRAM, "completion", "tcsh"}).exit, 2);

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <sstream>
 
@@ -11,7 +12,9 @@ struct Place {
   std::string path;  // "/agent/request"
   std::vector<const CLI::App*> commands;
   std::vector<std::string> options;
+  std::vector<std::string> values;  // of its only argument
 };
+const char* const kOutputs = "table json raw";
 
 void collect(const CLI::App& app, const std::string& path, std::vector<Place>& out) {
   Place place{path, {}, {}};
@@ -19,15 +22,21 @@ void collect(const CLI::App& app, const std::string& path, std::vector<Place>& o
     for (const std::string& name : option->get_lnames()) place.options.push_back("--" + name);
     for (const std::string& name : option->get_snames()) place.options.push_back("-" + name);
   }
+  if (path == "/completion") place.values = {"bash", "zsh", "fish"};
   for (const CLI::App* sub : app.get_subcommands(nullptr)) place.commands.push_back(sub);
   out.push_back(place);
   for (const CLI::App* sub : place.commands) collect(*sub, path + "/" + sub->get_name(), out);
 }
 
-std::string words(const Place& place) {
+std::string words(const Place& place, const Place& top) {
   std::string text;
+  for (const std::string& value : place.values) text += value + " ";
   for (const CLI::App* command : place.commands) text += command->get_name() + " ";
   for (const std::string& option : place.options) text += option + " ";
+  for (const std::string& option : top.options) {  // global options may stand anywhere
+    const auto& own = place.options;
+    if (std::find(own.begin(), own.end(), option) == own.end()) text += option + " ";
+  }
   if (!text.empty()) text.pop_back();
   return text;
 }
@@ -50,10 +59,13 @@ std::string bash(const std::vector<Place>& places) {
          "  done\n"
          "  case \"$path\" in\n";
   for (const Place& place : places) {
-    out << "    \"" << place.path << "\") candidates=\"" << words(place) << "\" ;;\n";
+    out << "    \"" << place.path << "\") candidates=\"" << words(place, places.front()) << "\" ;;\n";
   }
   out << "    *) candidates=\"\" ;;\n"
          "  esac\n"
+         "  case \"${COMP_WORDS[COMP_CWORD-1]}\" in -o|--output) candidates=\""
+      << kOutputs
+      << "\" ;; esac\n"
          "  mapfile -t COMPREPLY < <(compgen -W \"$candidates\" -- \"${COMP_WORDS[COMP_CWORD]}\")\n"
          "}\n"
          "complete -o default -F _afdg afdg\n";
@@ -74,9 +86,11 @@ std::string zsh(const std::vector<Place>& places) {
     out << (first ? "" : "|") << place.path;
     first = false;
   }
-  out << ") path=\"$path/$word\" ;;\n    esac\n  done\n  case \"$path\" in\n";
+  out << ") path=\"$path/$word\" ;;\n    esac\n  done\n  case \"${words[CURRENT-1]}\" in -o|--output) "
+         "compadd -- "
+      << kOutputs << "; return ;; esac\n  case \"$path\" in\n";
   for (const Place& place : places) {
-    out << "    \"" << place.path << "\") compadd -- " << words(place) << " ;;\n";
+    out << "    \"" << place.path << "\") compadd -- " << words(place, places.front()) << " ;;\n";
   }
   out << "  esac\n}\ncompdef _afdg afdg\n";
   return out.str();
@@ -108,11 +122,15 @@ std::string fish(const std::vector<Place>& places) {
       out << "complete -c afdg -n " << quoted(deeper) << " -a " << command->get_name() << " -d "
           << quoted(command->get_description()) << "\n";
     }
+    for (const std::string& value : place.values)
+      out << "complete -c afdg -n " << quoted(condition) << " -a " << value << "\n";
     for (const std::string& option : place.options) {
       const bool is_long = option.rfind("--", 0) == 0;
       out << "complete -c afdg";
       if (!condition.empty()) out << " -n " << quoted(condition);
-      out << (is_long ? " -l " + option.substr(2) : " -s " + option.substr(1)) << "\n";
+      out << (is_long ? " -l " + option.substr(2) : " -s " + option.substr(1));
+      if (option == "-o" || option == "--output") out << " -x -a '" << kOutputs << "'";
+      out << "\n";
     }
   }
   return out.str();

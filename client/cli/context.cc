@@ -106,6 +106,7 @@ Exit exit_of(Code code) {
     case Code::kInvalidArgument:
     case Code::kUndecodable:
     case Code::kMessageTooLarge:
+    case Code::kOutOfRange:
       return Exit::kUsage;
     case Code::kNotFound:
     case Code::kUnknownGrid:
@@ -134,7 +135,6 @@ Exit exit_of(Code code) {
     case Code::kRequestIdReused:
     case Code::kCallCycle:
     case Code::kCorrupt:
-    case Code::kOutOfRange:
     case Code::kRebuild:
     case Code::kIo:
     case Code::kTaken:

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "afdg/v1/admin.pb.h"
+#include "client/cli/checks.h"
 #include "client/cli/commands.h"
 
 namespace afdg::client::cli {
@@ -120,12 +121,12 @@ void add_grid_commands(CLI::App& app, Action& chosen) {
   CLI::App* create_command = grid->add_subcommand("create", "Create a grid");
   create_command->add_option("name", creating->name, "the grid's name")->required();
   create_command->add_option("--regions", creating->regions, "how many; never changes (16)")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   create_command
       ->add_option("--type", creating->types, "an agent type that it hosts; may be repeated (entity)")
       ->allow_extra_args(false);
   create_command->add_option("--replication", creating->replication, "copies of each region (1)")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   create_command->callback([creating, &chosen] {
     chosen = [creating](Context& c) {
       v1::CreateGridCall call;

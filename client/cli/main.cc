@@ -1,5 +1,6 @@
 // afdg: the command line. docs/cli.md is its manual.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -37,6 +38,31 @@ bool wants_json(int argc, char** argv) {
   return false;
 }
 
+/// What is wrong with the words, in words of ours where CLI11's do not name the remedy.
+std::string usage_text(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* at = &app;
+  std::string path = "afdg";
+  while (!at->get_subcommands().empty()) {
+    at = at->get_subcommands().front();
+    path += " " + at->get_name();
+  }
+  std::string commands;
+  for (const CLI::App* sub : at->get_subcommands(nullptr))
+    commands += (commands.empty() ? "" : ", ") + sub->get_name();
+  const std::vector<std::string> left = app.remaining(true);
+  const auto word =
+      std::find_if(left.begin(), left.end(), [](const std::string& w) { return w.rfind('-', 0) != 0; });
+  const auto option =
+      std::find_if(left.begin(), left.end(), [](const std::string& w) { return w.rfind('-', 0) == 0; });
+  if (!commands.empty() && word != left.end())
+    return "'" + *word + "' is not a command of '" + path + "': use one of " + commands;
+  if (option != left.end()) return "'" + path + "' has no option '" + *option + "': see " + path + " --help";
+  if (!commands.empty() && at != &app) return "'" + path + "' needs a command: use one of " + commands;
+  if (word != left.end())
+    return "'" + *word + "' is one word too many for '" + path + "': see " + path + " --help";
+  return std::string(error.what()) + ": see " + path + " --help";
+}
+
 int run(int argc, char** argv) {
   Globals globals;
   Action chosen;
@@ -62,9 +88,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     if (wants_json(argc, argv)) globals.output = "json";     // it may not have been read yet
-    return static_cast<int>(context.fail(
-        afdg::fail(afdg::Code::kInvalidArgument,
-                   std::string(error.what()) + ": see afdg --help, or --help after the command")));
+    return static_cast<int>(context.fail(afdg::fail(afdg::Code::kInvalidArgument, usage_text(app, error))));
   }
   if (const afdg::Status ready = context.prepare(); !ready)
     return static_cast<int>(context.fail(ready.error()));

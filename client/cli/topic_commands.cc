@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "afdg/v1/admin.pb.h"
+#include "client/cli/checks.h"
 #include "client/cli/commands.h"
 #include "client/cli/record_format.h"
 
@@ -158,10 +159,8 @@ void add_topic_commands(CLI::App& app, Action& chosen) {
   auto creating = std::make_shared<Creating>();
   CLI::App* create_command = topic->add_subcommand("create", "Create a topic");
   create_command->add_option("name", creating->name, "the topic's name")->required();
-  create_command->add_option("-p,--partitions", creating->partitions, "how many (1)")
-      ->check(CLI::PositiveNumber);
-  create_command->add_option("-r,--replication", creating->replication, "copies (1)")
-      ->check(CLI::PositiveNumber);
+  create_command->add_option("-p,--partitions", creating->partitions, "how many (1)")->check(above_zero());
+  create_command->add_option("-r,--replication", creating->replication, "copies (1)")->check(above_zero());
   create_command->add_option("-c,--config", creating->config, "KEY=VALUE as in Kafka; may be repeated")
       ->allow_extra_args(false);
   create_command->callback([creating, &chosen] {

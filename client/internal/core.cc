@@ -17,6 +17,8 @@ constexpr std::size_t kGridsMax = 4096;
 constexpr std::size_t kLinksMax = 1024;
 constexpr std::size_t kSlotBytesKept = 4096;  // of a free slot's buffer
 constexpr auto kRetryDelayMax = 500ms;
+constexpr auto kFarewellMax = 200ms;
+constexpr std::size_t kFarewellsMax = 4096;  // the others expire with the session
 // A region forgets an idle session after 15 minutes; a repeat must come before that.
 constexpr std::chrono::milliseconds kDeadlineMax = 10min;
 
@@ -41,6 +43,7 @@ Core::~Core() {
   std::vector<Finished> finished;
   {
     Lock lock(mutex_);
+    say_farewell(lock);
     stopping_ = true;
     timer_wake_.notify_all();
     routes_wake_.notify_all();
@@ -221,6 +224,10 @@ Status Core::start(const Call& call, Callback* done, Slot** blocking) {
   bytes_ += slot.body.size();
   ++stats_.calls;
   schedule(index, deadline);
+  if (call.grid->type.empty()) [[unlikely]] {
+    call.grid->type = body.type;
+    call.grid->message = body.message;
+  }
   if (!call.grid->known) {
     slot.state = State::kWaiting;
     call.grid->waiting.push_back(id_of(index));
@@ -335,10 +342,63 @@ bool Core::build_frame(LinkState& link, std::string& frame) {
                  .answered_below = region.session_known && slot->sequence != 0 ? region.low : 0});
     slot->state = State::kSent;
     ++stats_.calls_written;
-    if (slot->lost || slot->attempts > 0) ++stats_.resent;
+    if (slot->lost || slot->attempts > 0) [[unlikely]] {
+      ++stats_.resent;
+      grid->regions[slot->region].resent = true;
+    }
   }
   if (grid != nullptr) ++stats_.frames_written;
   return grid != nullptr;
+}
+
+// A region keeps a session for as long as a late copy of a call may come: 15 minutes. When each call left
+// once and was answered there is none, and a last frame says so; its calls run nothing. Otherwise the session
+// stays.
+void Core::say_farewell(Lock& lock) {
+  if (slots_ > 0) return;
+  struct Frame {
+    LinkState* link;
+    std::uint64_t epoch;
+    std::string bytes;
+  };
+  std::vector<Frame> frames;
+  for (auto& [name, grid] : grids_) {
+    std::map<LinkState*, std::string> of_link;
+    std::vector<bool> wanted(grid->regions.size());
+    std::size_t left = 0;
+    for (std::size_t i = 0; i < wanted.size() && left < kFarewellsMax; ++i) {
+      const RegionState& region = grid->regions[i];
+      wanted[i] = region.session_known && !region.resent && region.low == region.next &&
+                  region.link->state == LinkState::State::kUp && !region.link->writing;
+      left += wanted[i] ? 1 : 0;
+    }
+    std::string body;
+    for (std::uint64_t n = 0; left > 0; ++n) {  // a key of each region, whatever its agent
+      const std::string key = std::to_string(n);
+      const auto index =
+          static_cast<std::uint32_t>(key_partition(key, static_cast<std::int32_t>(wanted.size())));
+      if (!wanted[index]) continue;
+      wanted[index] = false;
+      --left;
+      body.clear();
+      append_call_body(body, {.type = grid->type, .key = key, .message = grid->message});
+      std::string& frame = of_link[grid->regions[index].link];
+      if (frame.empty()) append_frame_head(frame, name, setup_.session);
+      append_call(frame, body,
+                  {.id = 0, .region = index, .sequence = kSessionOver, .answered_below = kSessionOver});
+      ++farewells_;
+    }
+    for (auto& [link, bytes] : of_link) {
+      if (link->writing) continue;  // with another grid's farewell: this one expires
+      link->writing = true;
+      frames.push_back({link, link->epoch, std::move(bytes)});
+    }
+  }
+  if (frames.empty()) return;
+  lock.unlock();
+  for (Frame& frame : frames) frame.link->link->write(frame.epoch, std::move(frame.bytes));
+  lock.lock();
+  space_.wait_for(lock, kFarewellMax, [this] { return farewells_ == 0; });
 }
 
 // Leaves the lock released when it wrote.
@@ -398,7 +458,10 @@ void Core::refuse(std::uint32_t index, Code code, std::string text) {
 
 void Core::take_outcome(LinkState& link, const OutcomeView& view, std::vector<Finished>& out) {
   Slot* slot = find(view.id);
-  if (slot == nullptr || slot->state != State::kSent || slot->link != &link) return;  // ended here before
+  if (slot == nullptr || slot->state != State::kSent || slot->link != &link) {  // ended here before
+    if (view.id == 0 && farewells_ > 0 && --farewells_ == 0) space_.notify_all();
+    return;
+  }
   ++stats_.outcomes;
   Code code = view.code == 0 ? Code::kOk : code_from_number(view.code);
   std::string text(view.text);

@@ -40,6 +40,8 @@ struct RegionState {
   // The region has logged something of this session. Before, it may take answered_below > 1 for a session
   // that it forgot, because reads and refusals leave no trace there: so none is sent.
   bool session_known = false;
+  // A call was written twice: a late copy may still be on its way, and the region must recognise it.
+  bool resent = false;
   LinkState* link = nullptr;
 };
 
@@ -56,6 +58,8 @@ struct GridState {
   std::vector<RegionState> regions;
   std::vector<std::uint64_t> waiting;  // calls without a region yet
   std::string trouble;                 // why the last lookup failed
+  std::string type;                    // with the next: a message that the grid takes, for the farewell
+  std::string message;
 };
 
 /// What becomes of calls: numbers them, gathers them into frames, sends them again after a break, ends each
@@ -75,7 +79,8 @@ class Core {
     std::uint64_t session = 0;  // random, not 0
   };
   Core(Setup setup, std::unique_ptr<Network> network);
-  /// Ends every call: kCancelled, or kInDoubt when it may have happened.
+  /// Ends every call: kCancelled, or kInDoubt when it may have happened. Tells the regions that the session
+  /// is over, so that they forget it; blocks at most 200 ms for that.
   ~Core();
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
@@ -168,6 +173,7 @@ class Core {
   LinkState* link_for(std::string_view address);
   void flush(LinkState& link, Lock& lock);
   static void gather(LinkState& link, std::size_t woken, Lock& lock);
+  void say_farewell(Lock& lock);
   bool build_frame(LinkState& link, std::string& frame);
   void on_up(LinkState& link, std::uint64_t epoch);
   void on_written(LinkState& link, std::uint64_t epoch);
@@ -195,6 +201,7 @@ class Core {
   std::uint32_t slots_ = 0;
   std::uint64_t bytes_ = 0;
   std::uint32_t blocked_ = 0;
+  std::size_t farewells_ = 0;  // sent and not yet answered
   std::condition_variable space_;
   std::map<std::string, std::unique_ptr<GridState>, std::less<>> grids_;
   std::map<std::string, std::unique_ptr<LinkState>, std::less<>> links_;

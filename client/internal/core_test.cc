@@ -20,6 +20,7 @@ struct Wire {
   LinkEvents* events = nullptr;
   std::uint64_t epoch = 0;
   std::vector<v1::CallFrame> frames;
+  std::vector<std::uint32_t> farewells;  // regions that were told that the session is over
 
   template <typename Condition>
   void wait(Condition condition) {
@@ -59,6 +60,7 @@ class FakeLink final : public Link {
   void write(std::uint64_t, std::string bytes) override {
     v1::CallFrame frame;
     ASSERT_TRUE(frame.ParseFromString(bytes));
+    if (frame.calls(0).answered_below() == kSessionOver) return answer_farewell(frame);
     const std::lock_guard lock(wire_.mutex);
     wire_.frames.push_back(std::move(frame));
     wire_.changed.notify_all();
@@ -66,6 +68,17 @@ class FakeLink final : public Link {
   void close() override {}
 
  private:
+  void answer_farewell(const v1::CallFrame& frame) {
+    v1::OutcomeFrame answer;
+    for (const v1::Call& call : frame.calls()) {
+      wire_.farewells.push_back(call.region());
+      EXPECT_EQ(call.region(), static_cast<std::uint32_t>(key_partition(call.key(), 3)));
+      EXPECT_EQ(call.type() + "." + call.message(), "t.M");  // something that the region knows
+      EXPECT_EQ(call.sequence(), kSessionOver);
+      Wire::add(answer, call, Code::kRequestExpired, -1);
+    }
+    wire_.events->on_frame(wire_.epoch, answer.SerializeAsString());
+  }
   Wire& wire_;
 };
 
@@ -83,6 +96,62 @@ class FakeNetwork final : public Network {
  private:
   Wire& wire_;
 };
+
+/// A core that ends before its wire does.
+std::vector<std::uint32_t> farewells_after(const std::function<void(Wire&, Core&, GridState*)>& work) {
+  Wire wire;
+  {
+    Core core(Core::Setup{{}, "node:1", 99}, std::make_unique<FakeNetwork>(wire));
+    wire.wait_open(1);
+    wire.up();
+    work(wire, core, core.grid("g"));
+  }
+  return wire.farewells;
+}
+
+TEST(Farewell, RegionsThatLoggedSomethingAreTold) {
+  const auto told = farewells_after([](Wire& wire, Core& core, GridState* grid) {
+    for (const char* key : {"a", "b"}) {  // "b" is only read: its region remembers nothing
+      const std::size_t before = wire.frames.size();
+      std::promise<void> ended;
+      core.submit({grid, {.type = "t", .key = key, .message = "M"}, 10s},
+                  [&](Ended&&) { ended.set_value(); });
+      wire.wait_frames(before + 1);
+      wire.written();
+      wire.answer(wire.frames[before].calls(0), Code::kOk, *key == 'a' ? 1 : -1);
+      ended.get_future().wait();
+    }
+  });
+  ASSERT_NE(key_partition("a", 3), key_partition("b", 3));
+  EXPECT_EQ(told, std::vector<std::uint32_t>{static_cast<std::uint32_t>(key_partition("a", 3))});
+}
+
+TEST(Farewell, NoneWhereALateCopyMayStillCome) {
+  const auto told = farewells_after([](Wire& wire, Core& core, GridState* grid) {
+    std::promise<void> ended;
+    core.submit({grid, {.type = "t", .key = "a", .message = "M"}, 10s}, [&](Ended&&) { ended.set_value(); });
+    wire.wait_frames(1);
+    wire.events->on_broken(wire.epoch, "cut");
+    wire.wait_open(2);
+    wire.up();
+    wire.wait_frames(2);
+    wire.written();
+    wire.answer(wire.frames[1].calls(0));
+    ended.get_future().wait();
+  });
+  EXPECT_TRUE(told.empty());
+}
+
+TEST(Farewell, NoneWhileACallIsUnderWay) {
+  const auto told = farewells_after([](Wire& wire, Core& core, GridState* grid) {
+    for (int i = 0; i < 2; ++i)
+      core.submit({grid, {.type = "t", .key = "a", .message = "M"}, 10s}, [](Ended&&) {});
+    wire.wait_frames(1);
+    wire.written();
+    wire.answer(wire.frames[0].calls(0));
+  });
+  EXPECT_TRUE(told.empty());
+}
 
 class CoreTest : public ::testing::Test {
  protected:

@@ -232,7 +232,11 @@ Status status_of(const grpc::Status& status, const grpc::ClientContext& context,
                           " did not answer in time: it is not known whether it happened; allow "
                           "more time");
   }
-  return fail(code, status.error_message().empty() ? std::string(code_text(code)) : status.error_message());
+  return fail(code,
+              "the server at " + server + " answered without an error of afdgd's, so it may be another " +
+                  "program or a proxy: check the address (" +
+                  (status.error_message().empty() ? std::string(code_text(code)) : status.error_message()) +
+                  ")");
 }
 
 std::shared_ptr<grpc::Channel> GrpcNetwork::channel(const std::string& address) {
@@ -247,6 +251,12 @@ std::shared_ptr<grpc::Channel> GrpcNetwork::channel(const std::string& address) 
     arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 250);
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    if (keepalive_.count() > 0) {
+      arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(keepalive_.count()));
+      arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(keepalive_timeout_.count()));
+      arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+      arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // no limit: calls may rest for long
+    }
     channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
   }
   return channel;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "client/internal/ports.h"
+#include "client/options.h"
 
 namespace grpc {
 class Channel;
@@ -19,7 +20,10 @@ namespace afdg::client::internal {
 /// are. Thread-safety: safe.
 class GrpcNetwork final : public Network {
  public:
-  explicit GrpcNetwork(std::string server) : server_(std::move(server)) {}
+  GrpcNetwork(std::string server, const ClientOptions& options)
+      : server_(std::move(server)),
+        keepalive_(options.keepalive),
+        keepalive_timeout_(options.keepalive_timeout) {}
 
   std::unique_ptr<Link> link(const std::string& address, LinkEvents& events) override;
   Result<RouteTable> routes(const std::string& grid, std::chrono::milliseconds timeout) override;
@@ -35,6 +39,8 @@ class GrpcNetwork final : public Network {
                                  std::chrono::milliseconds timeout);
 
   const std::string server_;
+  const std::chrono::milliseconds keepalive_;
+  const std::chrono::milliseconds keepalive_timeout_;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;
 };

@@ -26,6 +26,9 @@ struct CallBody {
 /// The fields of a Call that never change, appended to `out`.
 void append_call_body(std::string& out, const CallBody& body);
 
+/// As `sequence` and `answered_below`: the session is over, and the call runs nothing (data.proto).
+inline constexpr std::uint64_t kSessionOver = ~std::uint64_t{0};
+
 struct CallNumbers {
   std::uint64_t id = 0;
   std::uint32_t region = 0;

@@ -37,6 +37,7 @@ class FakeServer::Impl final : public v1::Data::Service, public v1::Admin::Servi
     grid.set_state("active");
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 100);
     builder.RegisterService(static_cast<v1::Data::Service*>(this));
     builder.RegisterService(static_cast<v1::Admin::Service*>(this));
     server_ = builder.BuildAndStart();
@@ -74,6 +75,11 @@ class FakeServer::Impl final : public v1::Data::Service, public v1::Admin::Servi
     const std::lock_guard lock(mutex_);
     v1::OutcomeFrame answer;
     for (const v1::Call& call : frame.calls()) {
+      if (call.answered_below() == ~std::uint64_t{0}) {
+        ++farewells_;
+        *answer.add_outcomes() = failed(Code::kRequestExpired, "the session is over");
+        continue;
+      }
       seen_.push_back({frame.session(), call.id(), call.region(), call.sequence(), call.answered_below(),
                        call.type(), call.key(), call.message(), call.request_id(), frames_});
       if (mode_ == Mode::kIgnore) continue;
@@ -176,7 +182,11 @@ class FakeServer::Impl final : public v1::Data::Service, public v1::Admin::Servi
     fill_routes(answer->mutable_routes());
     return grpc::Status::OK;
   }
-  grpc::Status FindRoute(grpc::ServerContext*, const v1::RouteCall* call, v1::Route* answer) override {
+  grpc::Status FindRoute(grpc::ServerContext* context, const v1::RouteCall* call,
+                         v1::Route* answer) override {
+    const std::lock_guard lock(mutex_);
+    if (grids_.count(call->grid()) == 0)
+      return refuse(context, Code::kUnknownGrid, "grid '" + call->grid() + "' is unknown: list the grids");
     answer->set_grid(call->grid());
     answer->set_region(static_cast<std::uint32_t>(key_partition(call->key(), kRegions)));
     answer->set_node(1);
@@ -286,6 +296,7 @@ class FakeServer::Impl final : public v1::Data::Service, public v1::Admin::Servi
   std::vector<SeenCall> seen_;
   std::size_t frames_ = 0;
   int lookups_ = 0;
+  std::size_t farewells_ = 0;
   std::map<std::string, v1::GridInfo> grids_;
   std::map<std::string, std::int64_t> counters_;
   std::map<std::string, v1::Outcome> answers_;
@@ -326,6 +337,10 @@ std::int64_t FakeServer::counter(const std::string& key) const {
   const std::lock_guard lock(impl_->mutex_);
   auto found = impl_->counters_.find(key);
   return found == impl_->counters_.end() ? 0 : found->second;
+}
+std::size_t FakeServer::farewells() const {
+  const std::lock_guard lock(impl_->mutex_);
+  return impl_->farewells_;
 }
 int FakeServer::route_lookups() const {
   const std::lock_guard lock(impl_->mutex_);

@@ -60,6 +60,8 @@ class FakeServer {
   void wait_seen(std::size_t count) const;
   [[nodiscard]] std::int64_t counter(const std::string& key) const;
   [[nodiscard]] int route_lookups() const;
+  /// Regions that were told that a session is over.
+  [[nodiscard]] std::size_t farewells() const;
 
  private:
   class Impl;
