@@ -24,6 +24,12 @@ const HandlerInfo* AgentType::find(std::string_view message) const noexcept {
   return nullptr;
 }
 
+std::string AgentType::message_names() const {
+  std::string names;
+  for (const HandlerInfo& handler : handlers) names.append(names.empty() ? "" : ", ").append(handler.message);
+  return names;
+}
+
 Status AgentTypes::add(AgentType type) {
   if (!is_type_name(type.name)) {
     return fail(Code::kInvalidArgument,

@@ -42,6 +42,8 @@ struct AgentType {
 
   /// nullptr when there is no handler for that message.
   [[nodiscard]] const HandlerInfo* find(std::string_view message) const noexcept;
+  /// What the type understands, for people: "Departed, GetTotals".
+  [[nodiscard]] std::string message_names() const;
 };
 
 /// The agent types of a node, by name. Thread-safety: const-safe once filled.

@@ -107,7 +107,8 @@ bool RegionCore::refuse_early(const Inbound& m, const agents::HandlerInfo*& hand
     handler = type->find(m.message);
     if (handler == nullptr) {
       return refuse(Code::kUnknownMessage, "agent type " + quoted(m.type) + " has no message " +
-                                               quoted(m.message) + ": check the name");
+                                               quoted(m.message) + ": it understands " +
+                                               type->message_names());
     }
     if (handler->kind == OperationKind::kRead && m.want == Want::kReceipt) {
       return refuse(Code::kInvalidArgument,

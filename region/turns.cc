@@ -133,7 +133,8 @@ Status RegionCore::run_turn(const MessageView& message, std::string& answer) {
   const agents::HandlerInfo* handler = type->find(message.message);
   if (handler == nullptr) {
     return fail(Code::kUnknownMessage, "agent type " + quoted(message.type) + " has no message " +
-                                           quoted(message.message) + ": check the name");
+                                           quoted(message.message) + ": it understands " +
+                                           type->message_names());
   }
   if (message.key.empty() || message.key.size() > kKeyBytesMax) {
     return fail(Code::kInvalidArgument, "an agent key of " + std::to_string(message.key.size()) +

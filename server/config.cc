@@ -222,6 +222,7 @@ Result<CommandLine> read_command_line(int argc, const char* const* argv) {
       "checks the files of a stopped node: every CRC, offsets, indexes, and the store against the log");
   std::string verify_data;
   verify->set_help_flag();
+  verify->add_flag("-h,--help", help, "this text");
   verify->add_option("--data", verify_data, "the data directory")->type_name("DIR");
   app.footer(
       "Each flag is also a key of the TOML file and a variable: --node-id is node-id and AFDGD_NODE_ID. "
@@ -237,7 +238,7 @@ Result<CommandLine> read_command_line(int argc, const char* const* argv) {
   }
   if (help || version) {
     line.verb = help ? CommandLine::Verb::kHelp : CommandLine::Verb::kShowVersion;
-    line.text = help ? app.help() : "afdgd " + std::string(kVersion) + "\n";
+    line.text = help ? (verify->parsed() ? verify : &app)->help() : "afdgd " + std::string(kVersion) + "\n";
     return line;
   }
   std::set<std::string> taken;

@@ -1,10 +1,12 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
+#include <google/protobuf/text_format.h>
 
 #include <deque>
 #include <mutex>
 #include <set>
 
+#include "base/assert.h"
 #include "base/codec.h"
 #include "server/admin_service.h"
 
@@ -75,6 +77,32 @@ void add_file(const FileDescriptor* file, std::set<const FileDescriptor*>& seen,
   for (int i = 0; i < file->dependency_count(); ++i) add_file(file->dependency(i), seen, answer);
 }
 
+/// grpc/health/v1/health.proto, so that tools can call what health() answers.
+const std::string& health_file() {
+  static const std::string file = [] {
+    google::protobuf::FileDescriptorProto proto;
+    const bool good = google::protobuf::TextFormat::ParseFromString(
+        R"(name: "grpc/health/v1/health.proto" package: "grpc.health.v1" syntax: "proto3"
+           message_type { name: "HealthCheckRequest"
+             field { name: "service" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING json_name: "service" } }
+           message_type { name: "HealthCheckResponse"
+             field { name: "status" number: 1 label: LABEL_OPTIONAL type: TYPE_ENUM json_name: "status"
+                     type_name: ".grpc.health.v1.HealthCheckResponse.ServingStatus" }
+             enum_type { name: "ServingStatus" value { name: "UNKNOWN" number: 0 }
+               value { name: "SERVING" number: 1 } value { name: "NOT_SERVING" number: 2 }
+               value { name: "SERVICE_UNKNOWN" number: 3 } } }
+           service { name: "Health"
+             method { name: "Check" input_type: ".grpc.health.v1.HealthCheckRequest"
+                      output_type: ".grpc.health.v1.HealthCheckResponse" }
+             method { name: "Watch" input_type: ".grpc.health.v1.HealthCheckRequest"
+                      output_type: ".grpc.health.v1.HealthCheckResponse" server_streaming: true } })",
+        &proto);
+    AFDG_ASSERT(good, "the text above is a file");
+    return proto.SerializeAsString();
+  }();
+  return file;
+}
+
 /// ServerReflectionRequest {host 1, file_by_filename 3, file_containing_symbol 4, file_containing_extension
 /// 5, all_extension_numbers_of_type 6, list_services 7} -> ServerReflectionResponse {original_request 2,
 /// file_descriptor_response 4, all_extension_numbers_response 5, list_services_response 6, error_response 7}.
@@ -91,12 +119,19 @@ std::string reflect(std::string_view request) {
     if (tag == sized(1)) continue;
     if (tag == sized(7)) {
       std::string list;
-      for (const char* name : {"afdg.v1.Data", "afdg.v1.Admin", "afdg.v1.Catalog"}) {
+      for (const char* name : {"afdg.v1.Data", "afdg.v1.Admin", "afdg.v1.Catalog", "grpc.health.v1.Health"}) {
         std::string service;
         put_field(service, 1, name);
         put_field(list, 1, service);
       }
       put_field(answer, 6, list);
+      return answer;
+    }
+    if ((tag == sized(3) && value == "grpc/health/v1/health.proto") ||
+        (tag == sized(4) && value.starts_with("grpc.health.v1."))) {
+      std::string files;
+      put_field(files, 1, health_file());
+      put_field(answer, 4, files);
       return answer;
     }
     if (tag == sized(3)) file = pool.FindFileByName(value);

@@ -208,6 +208,9 @@ TEST_F(Cli, FanoutPrintsOutcomesWhileOthersAreStillOut) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
   ASSERT_NE(std::fgets(line, sizeof line, pipe), nullptr);
   EXPECT_THAT(line, HasSubstr("slow\tin doubt"));
+  ASSERT_NE(std::fgets(line, sizeof line, pipe), nullptr);
+  EXPECT_THAT(line, HasSubstr("1 ok, 1 in doubt"));
+  EXPECT_EQ(std::fgets(line, sizeof line, pipe), nullptr);
   EXPECT_EQ(WEXITSTATUS(pclose(pipe)), 7);
 }
 

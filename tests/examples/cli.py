@@ -193,12 +193,14 @@ def foreign(server):
 
     with grpc.insecure_channel(server.address) as channel:
         reflect = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
-        asked = [sized(7, b""), sized(4, b"afdg.v1.Admin"), sized(4, b"afdg.v1.entity.Put"), sized(4, b"no.Such")]
-        services, admin, put, unknown = [dict(fields(answer)) for answer in reflect(iter(asked))]
+        asked = [sized(7, b""), sized(4, b"afdg.v1.Admin"), sized(4, b"afdg.v1.entity.Put"), sized(4, b"no.Such"), sized(4, b"grpc.health.v1.Health")]
+        services, admin, put, unknown, health_file = [dict(fields(answer)) for answer in reflect(iter(asked))]
         names = [dict(fields(service))[1].decode() for _, service in fields(services[6])]
-        assert {"afdg.v1.Data", "afdg.v1.Admin"} <= set(names), names
+        assert {"afdg.v1.Data", "afdg.v1.Admin", "grpc.health.v1.Health"} <= set(names), names
         assert 7 in unknown and 4 in put, "an unknown symbol was found, or a registered message was not"
         pool = descriptor_pool.DescriptorPool()
+        pool.Add(descriptor_pb2.FileDescriptorProto.FromString(dict(fields(health_file[4]))[1]))
+        assert "Watch" in pool.FindServiceByName("grpc.health.v1.Health").methods_by_name
         files = [descriptor_pb2.FileDescriptorProto.FromString(data) for _, data in fields(admin[4])]
         for file in reversed(files):  # what a file needs comes behind it
             pool.Add(file)
