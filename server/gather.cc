@@ -1,6 +1,7 @@
 #include "server/gather.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -16,6 +17,7 @@ namespace {
 constexpr auto kPeerTimeout = std::chrono::milliseconds(4000);
 constexpr std::uint32_t kKeysDefault = 1000;
 constexpr std::uint32_t kKeysMax = 10'000;
+constexpr std::size_t kShareMin = 16;
 constexpr std::uint32_t kItemsDefault = 1000;
 constexpr std::uint32_t kReadBytesMax = 1u << 20;
 
@@ -221,13 +223,20 @@ Result<v1::AgentKeys> Gather::list_agents(const v1::ListAgentsCall& call) {
                                         "': 'afdg grid describe " + call.grid() + "' lists its types");
   }
   const std::size_t limit = std::min(call.limit() == 0 ? kKeysDefault : call.limit(), kKeysMax);
+  // Each region is asked for its share and a little more: one that has still more bounds what is known of
+  // all.
+  const std::size_t share = std::min(limit + 1, limit / grid->regions.size() * 5 / 4 + kShareMin);
   std::vector<std::string> all;
+  std::optional<std::string> known_to;
+  const auto bounded_by = [&](const std::string& last) {
+    if (!known_to || last < *known_to) known_to = last;
+  };
   for (const auto& route : grid->regions) {
     if (!route.local) continue;
-    AFDG_ASSIGN(auto keys, keys_of(route.local, call.type(), call.prefix(), call.after(), limit + 1));
+    AFDG_ASSIGN(auto keys, keys_of(route.local, call.type(), call.prefix(), call.after(), share));
+    if (keys.size() == share) bounded_by(keys.back());
     all.insert(all.end(), std::make_move_iterator(keys.begin()), std::make_move_iterator(keys.end()));
   }
-  bool more = false;
   if (!call.local_only()) {
     const Others nodes = others(*routes, *grid);
     if (!nodes.dead.empty()) {
@@ -242,11 +251,13 @@ Result<v1::AgentKeys> Gather::list_agents(const v1::ListAgentsCall& call) {
       v1::AgentKeys theirs;
       AFDG_TRY(parts_.peers->call_and_wait(routes->nodes.at(id).address, "/afdg.v1.Admin/ListAgents", ask,
                                            theirs, kPeerTimeout));
-      more = more || theirs.more();
+      if (theirs.more() && !theirs.keys().empty()) bounded_by(*theirs.keys().rbegin());
       for (auto& key : *theirs.mutable_keys()) all.push_back(std::move(key));
     }
   }
   std::sort(all.begin(), all.end());
+  bool more = known_to.has_value();
+  if (known_to) all.erase(std::upper_bound(all.begin(), all.end(), *known_to), all.end());
   if (all.size() > limit) {
     all.resize(limit);
     more = true;

@@ -61,6 +61,10 @@ def fanout(server):
     assert server.afdg("agent", "fanout", "entity", "Increment", INCREMENT, "--keys-from", "-", input=many).stdout.endswith("\n5000 ok\n")
     everyone = server.afdg("agent", "fanout", "entity", "Get", '{"key":"visits"}', "--all").stdout.splitlines()
     assert everyone[-1] == "5004 ok" and len(everyone) == 5005, everyone[-1]  # alice, a, b, c, many-*
+    keys = server.afdg("-o", "raw", "agent", "list", "entity", "--limit", 9999).stdout.splitlines()
+    assert keys == sorted(["alice", "a", "b", "c"] + many.split()), len(keys)
+    assert server.afdg("-o", "raw", "agent", "list", "entity", "--limit", 7).stdout.splitlines() == keys[:7]
+    assert len(server.afdg("-o", "raw", "agent", "list", "entity", "--prefix", "many-49").stdout.splitlines()) == 111
     part = server.afdg("agent", "fanout", "entity", "Increment", '{"key":"l","by":1}', "--keys", "alice,a", check=7).stdout.splitlines()
     assert part[-1] == "1 ok, 1 refused" or part[-1].startswith("1 ok, 1 "), part
     server.afdg("agent", "fanout", "entity", "Get", "{}", check=2)
