@@ -248,6 +248,14 @@ Status Cluster::ask(bool starting) {
   return {};
 }
 
+void Cluster::doubt_deaths() {
+  const std::lock_guard publishing(publishing_);
+  const auto present = board_.get();
+  auto next = std::make_shared<Routes>(*present);
+  for (auto& [id, node] : next->nodes) node.alive = true;
+  if (!same_nodes(*next, *present)) board_.publish(std::move(next));
+}
+
 void Cluster::beat() {
   bool lost = false;
   bool starting = false;
@@ -263,6 +271,7 @@ void Cluster::beat() {
       } else {
         log_warn("the catalog does not answer; regions go on",
                  {{"catalog", catalog_address_}, {"why", asked.error().text()}});
+        doubt_deaths();
       }
       lost = !asked.ok();
     }

@@ -62,6 +62,8 @@ class Cluster {
   void changed();
   void wait_for_nodes(std::uint64_t version, const std::string& grid);
   void beat();
+  /// Without the catalog nobody says that a dead node is back: messages are sent to it and tell.
+  void doubt_deaths();
   Status ask(bool starting);
 
   const std::unique_ptr<catalog::Catalog> catalog_;

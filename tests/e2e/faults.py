@@ -5,35 +5,9 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import traceback
 
 import harness
-
-failures = []
-
-
-def case(function):
-    """Runs the test and goes on with the next one when it fails."""
-    try:
-        with harness.scratch() as folder:
-            function(folder)
-        print(f"ok       {function.__name__}: {function.__doc__}", flush=True)
-    except Exception:  # a failed case is reported at the end
-        traceback.print_exc()
-        failures.append(function.__name__)
-        print(f"FAILED   {function.__name__}: {function.__doc__}", flush=True)
-
-
-def says(done, *words):
-    for word in words:
-        assert word in done.stderr, f"'{word}' is not in: {done.stderr!r}"
-    assert len(done.stderr.strip().splitlines()) <= 2, f"not one sentence: {done.stderr!r}"
-
-
-def run_server(*arguments, env=None):
-    return subprocess.run([str(harness.BIN / "afdgd"), *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
-                          env=dict(os.environ, **(env or {})))
-
+from harness import run_server, says
 
 def filled(folder, count=300):
     """A stopped node with some agents; its Server."""
@@ -45,7 +19,6 @@ def filled(folder, count=300):
     return server
 
 
-@case
 def requests(folder):
     """unknown grid, type, message, field, wrong JSON type, handler failure, oversized message"""
     server = harness.Server(folder / "data").start()
@@ -76,7 +49,6 @@ def requests(folder):
     assert server.stop() == 0
 
 
-@case
 def usage(folder):
     """bad flags and TOML of both programs"""
     for arguments in (["--no-such-flag"], ["--data"], ["--data", folder / "d", "--listen", "nowhere"], ["--data", folder / "d", "--roles", "king"]):
@@ -101,7 +73,6 @@ def usage(folder):
     assert done.returncode == 4, f"unreachable: exit {done.returncode}: {done.stderr}"
 
 
-@case
 def taken(folder):
     """two servers on one directory, port taken, unwritable directory"""
     server = harness.Server(folder / "data").start()
@@ -143,14 +114,12 @@ def cut(path):
     os.truncate(path, path.stat().st_size // 2)
 
 
-@case
 def flipped_segment(folder):
     """a flipped byte in a segment: verify finds it, the node starts"""
     server, _ = damaged(folder, "g.changes-*/*.log", 0, 4, flip)
     server.stop()
 
 
-@case
 def cut_segment(folder):
     """a truncated segment is not a torn tail"""
     server, _ = damaged(folder, "g.changes-*/*.log", 0, 4, cut)
@@ -158,7 +127,6 @@ def cut_segment(folder):
     server.stop()
 
 
-@case
 def missing_segment(folder):
     """a missing segment"""
     server, _ = damaged(folder, "g.changes-*/*.log", 0, 4, lambda path: path.unlink())
@@ -166,7 +134,6 @@ def missing_segment(folder):
     server.stop()
 
 
-@case
 def flipped_index(folder):
     """a damaged index is rebuilt with a warning"""
     server, _ = damaged(folder, "g.messages-*/*.timeindex", 0, 0, flip)
@@ -175,7 +142,6 @@ def flipped_index(folder):
     assert server.verify()[0] == 0, server.verify()
 
 
-@case
 def lost_store(folder):
     """RocksDB is derived: removed, it is rebuilt from the log"""
     server = filled(folder)
@@ -186,7 +152,6 @@ def lost_store(folder):
     assert server.verify()[0] == 0, server.verify()
 
 
-@case
 def flipped_store(folder):
     """RocksDB is derived: damaged, verify finds it and a start rebuilds it"""
     server, _ = damaged(folder, "store/*.sst", 0, 4, flip)
@@ -194,13 +159,11 @@ def flipped_store(folder):
     assert server.stop() == 0
 
 
-@case
 def damaged_identity(folder):
     """damage in the node's identity stops the start"""
     damaged(folder, "node*", 4, 4, flip, prefer=lambda path: path.name)
 
 
-@case
 def overload(folder):
     """10,000 callers in flight: kOverloaded at most, bounded memory, the server goes on"""
     server = harness.Server(folder / "data").start()
@@ -221,6 +184,5 @@ def overload(folder):
     assert server.stop() == 0
 
 
-if failures:
-    print(f"FAILED: {', '.join(failures)}")
-sys.exit(1 if failures else 0)
+if __name__ == "__main__":
+    sys.exit(harness.run_cases(requests, usage, taken, flipped_segment, cut_segment, missing_segment, flipped_index, lost_store, flipped_store, damaged_identity, overload))

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("AFDG_BIN", ROOT / "build" / "dev" / "bin"))
@@ -109,6 +110,45 @@ class Server:
         if check is not None and done.returncode != check:
             raise AssertionError(f"{' '.join(command)}: exit {done.returncode}, not {check}\n{done.stdout}\n{done.stderr}")
         return done
+
+
+def run_cases(*cases):
+    """Runs each case in a folder of its own, goes on when one fails, and returns the exit code. AFDG_CASE names a single one."""
+    failed = []
+    for case in cases:
+        if os.environ.get("AFDG_CASE", case.__name__) != case.__name__:
+            continue
+        begun = time.monotonic()
+        try:
+            with scratch() as folder:
+                case(folder)
+            result = "ok"
+        except Skip as reason:
+            result = f"SKIPPED: {reason}"
+        except Exception:  # a failed case is reported at the end
+            traceback.print_exc()
+            failed.append(case.__name__)
+            result = "FAILED"
+        print(f"{result:8} {case.__name__}: {case.__doc__} ({time.monotonic() - begun:.1f} s)", flush=True)
+    if failed:
+        print(f"FAILED: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+class Skip(Exception):
+    """What this machine cannot do; the reason."""
+
+
+def says(done, *words):
+    """The error is one sentence that has these words."""
+    for word in words:
+        assert word in done.stderr, f"'{word}' is not in: {done.stderr!r}"
+    assert len(done.stderr.strip().splitlines()) <= 2, f"not one sentence: {done.stderr!r}"
+
+
+def run_server(*arguments, program="afdgd"):
+    """Runs the server with arguments that make it end by itself."""
+    return subprocess.run([str(BIN / program), *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
 
 def stubs():
