@@ -390,7 +390,9 @@ TEST_F(EntityTest, BehavesLikeADequeUnderRandomTurns) {
         ASSERT_EQ(all(key), expected) << "turn " << turns;
         if (expected.empty()) continue;
         const std::uint64_t index = below(expected.size());
-        ASSERT_TRUE(turn([&](const auto& lists) { EXPECT_EQ(lists[key].at(index), expected[index]); }).ok());
+        ASSERT_TRUE(turn([&, &name = key](const auto& lists) {
+                      EXPECT_EQ(lists[name].at(index), expected[index]);
+                    }).ok());
       }
       ASSERT_TRUE(turn([&](const auto& lists) { EXPECT_EQ(lists.keys(), keys); }).ok());
     }

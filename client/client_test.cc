@@ -283,6 +283,26 @@ TEST(Client, AFanOutGivesEachTargetItsOutcome) {
   EXPECT_EQ(server.counter("a"), 2);
 }
 
+TEST(Client, AFanOutToAllGoesOnWithoutARegionThatIsAway) {
+  FakeServer server;
+  const Grid grid = connect(server).grid("g");
+  for (const char* key : {"a", "b", "c"}) ASSERT_TRUE(grid.agent<Entity>(key).request(by(1)).ok());
+  server.lose_region(2);
+  EXPECT_EQ(grid.list("entity").code(), Code::kUnavailable);
+  const auto outcomes = grid.fanout<Entity>(all(), by(1));
+  ASSERT_TRUE(outcomes.ok());
+  ASSERT_EQ(outcomes->size(), 4U);
+  std::size_t good = 0;
+  for (const auto& one : *outcomes) {
+    good += one.result.ok() ? 1 : 0;
+    if (one.result.ok()) continue;
+    EXPECT_EQ(one.key, "");
+    EXPECT_EQ(one.region, 2U);
+    EXPECT_EQ(one.result.code(), Code::kUnavailable);
+  }
+  EXPECT_EQ(good, 3U);
+}
+
 TEST(Client, ABlockingCallInACallbackIsRefused) {
   const FakeServer server;
   const Client client = connect(server);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -160,12 +161,18 @@ Status Grid::fanout(const std::string& type, AllAgents, const Message& message, 
   v1::ListAgentsCall call;
   call.set_grid(state_->name);
   call.set_type(type);
+  call.set_partial(true);
+  std::set<std::uint32_t> missed;
   bool more = true;
   const auto next = [&](std::size_t most) -> Result<std::vector<std::string>> {
     std::vector<std::string> keys;
     if (!std::exchange(more, false)) return keys;
     call.set_limit(static_cast<std::uint32_t>(most));
     AFDG_ASSIGN(v1::AgentKeys page, admin.list_agents(call));
+    for (const v1::MissedRegion& region : page.missed()) {
+      if (!missed.insert(region.region()).second) continue;
+      each({{}, fail(code_from_number(region.code()), region.text()), region.region(), -1, false});
+    }
     for (std::string& key : *page.mutable_keys()) keys.push_back(std::move(key));
     more = page.more();
     if (!keys.empty()) call.set_after(keys.back());

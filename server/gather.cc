@@ -231,26 +231,53 @@ Result<v1::AgentKeys> Gather::list_agents(const v1::ListAgentsCall& call) {
   const auto bounded_by = [&](const std::string& last) {
     if (!known_to || last < *known_to) known_to = last;
   };
-  for (const auto& route : grid->regions) {
-    if (!route.local) continue;
-    AFDG_ASSIGN(auto keys, keys_of(route.local, call.type(), call.prefix(), call.after(), share));
-    if (keys.size() == share) bounded_by(keys.back());
-    all.insert(all.end(), std::make_move_iterator(keys.begin()), std::make_move_iterator(keys.end()));
+  v1::AgentKeys answer;
+  const auto miss = [&](std::size_t region, const Error& error) {
+    v1::MissedRegion& missed = *answer.add_missed();
+    missed.set_region(static_cast<std::uint32_t>(region));
+    missed.set_code(static_cast<std::uint32_t>(error.code()));
+    missed.set_text("the agents of region " + std::to_string(region) +
+                    " could not be listed: " + error.text());
+  };
+  const auto miss_all_of = [&](NodeId node, const Error& error) {
+    for (std::size_t i = 0; i < grid->regions.size(); ++i) {
+      if (grid->regions[i].leader == node) miss(i, error);
+    }
+  };
+  for (std::size_t i = 0; i < grid->regions.size(); ++i) {
+    if (!grid->regions[i].local) continue;
+    auto keys = keys_of(grid->regions[i].local, call.type(), call.prefix(), call.after(), share);
+    if (!keys.ok()) {
+      if (!call.partial()) return keys.error();
+      miss(i, keys.error());
+      continue;
+    }
+    if (keys->size() == share) bounded_by(keys->back());
+    all.insert(all.end(), std::make_move_iterator(keys->begin()), std::make_move_iterator(keys->end()));
   }
   if (!call.local_only()) {
     const Others nodes = others(*routes, *grid);
-    if (!nodes.dead.empty()) {
-      return fail(Code::kUnavailable, "node " + std::to_string(nodes.dead.front().value()) +
-                                          " leads regions of grid '" + call.grid() +
-                                          "' and does not answer: wait for it to come back, then try again");
+    for (const NodeId id : nodes.dead) {
+      const Error error = fail(Code::kUnavailable, "node " + std::to_string(id.value()) +
+                                                       " leads regions of grid '" + call.grid() +
+                                                       "' and does not answer: wait for it to come back, "
+                                                       "then try again");
+      if (!call.partial()) return error;
+      miss_all_of(id, error);
     }
     for (const NodeId id : nodes.alive) {
       v1::ListAgentsCall ask = call;
       ask.set_local_only(true);
       ask.set_limit(static_cast<std::uint32_t>(limit));
       v1::AgentKeys theirs;
-      AFDG_TRY(parts_.peers->call_and_wait(routes->nodes.at(id).address, "/afdg.v1.Admin/ListAgents", ask,
-                                           theirs, kPeerTimeout));
+      const Status asked = parts_.peers->call_and_wait(
+          routes->nodes.at(id).address, "/afdg.v1.Admin/ListAgents", ask, theirs, kPeerTimeout);
+      if (!asked.ok()) {
+        if (!call.partial()) return asked.error();
+        miss_all_of(id, asked.error());
+        continue;
+      }
+      for (auto& missed : *theirs.mutable_missed()) *answer.add_missed() = std::move(missed);
       if (theirs.more() && !theirs.keys().empty()) bounded_by(*theirs.keys().rbegin());
       for (auto& key : *theirs.mutable_keys()) all.push_back(std::move(key));
     }
@@ -262,10 +289,9 @@ Result<v1::AgentKeys> Gather::list_agents(const v1::ListAgentsCall& call) {
     all.resize(limit);
     more = true;
   }
-  v1::AgentKeys keys;
-  for (auto& key : all) keys.add_keys(std::move(key));
-  keys.set_more(more);
-  return keys;
+  for (auto& key : all) answer.add_keys(std::move(key));
+  answer.set_more(more);
+  return answer;
 }
 
 Result<v1::AgentState> Gather::show_agent(const v1::ShowAgentCall& call) {

@@ -170,6 +170,7 @@ class OutcomePrinter {
     const std::string answer = one.result.ok() ? one.result->payload : one.result.error().text();
     if (as_json_) {
       nlohmann::json row = {{"key", bytes_json(one.key)}, {"outcome", outcome}};
+      if (one.key.empty()) row["key"] = nullptr;  // a whole region
       if (one.result.ok()) {
         row["answer"] = parsed(answer);
         row["region"] = one.region;
@@ -178,11 +179,13 @@ class OutcomePrinter {
       } else {
         row["code"] = code_name(one.result.code());
         row["text"] = answer;
+        row["region"] = one.region;
       }
       std::cout << (done_ > 0 ? ",\n" : "{\"outcomes\": [\n")
                 << row.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     } else {
-      std::cout << one.key << "\t" << outcome << "\t" << answer << "\n";
+      const std::string key = one.key.empty() ? "(region " + std::to_string(one.region) + ")" : one.key;
+      std::cout << key << "\t" << outcome << "\t" << answer << "\n";
     }
     std::cout.flush();
     ++done_;

@@ -17,7 +17,7 @@ struct Place {
 const char* const kOutputs = "table json raw";
 
 void collect(const CLI::App& app, const std::string& path, std::vector<Place>& out) {
-  Place place{path, {}, {}};
+  Place place{path, {}, {}, {}};
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) place.options.push_back("--" + name);
     for (const std::string& name : option->get_snames()) place.options.push_back("-" + name);

@@ -252,9 +252,16 @@ class FakeServer::Impl final : public v1::Data::Service, public v1::Admin::Servi
     node->set_alive(true);
     return grpc::Status::OK;
   }
-  grpc::Status ListAgents(grpc::ServerContext*, const v1::ListAgentsCall* call,
+  grpc::Status ListAgents(grpc::ServerContext* context, const v1::ListAgentsCall* call,
                           v1::AgentKeys* answer) override {
     const std::lock_guard lock(mutex_);
+    if (lost_region_ && !call->partial()) return refuse(context, Code::kUnavailable, "a node is away");
+    if (lost_region_) {
+      v1::MissedRegion* missed = answer->add_missed();
+      missed->set_region(*lost_region_);
+      missed->set_code(static_cast<std::uint32_t>(Code::kUnavailable));
+      missed->set_text("a node is away");
+    }
     for (auto it = counters_.upper_bound(call->after()); it != counters_.end(); ++it) {
       if (it->first.rfind(call->prefix(), 0) != 0) continue;
       if (static_cast<std::uint32_t>(answer->keys_size()) == call->limit()) {
@@ -297,6 +304,7 @@ class FakeServer::Impl final : public v1::Data::Service, public v1::Admin::Servi
   std::size_t frames_ = 0;
   int lookups_ = 0;
   std::size_t farewells_ = 0;
+  std::optional<std::uint32_t> lost_region_;
   std::map<std::string, v1::GridInfo> grids_;
   std::map<std::string, std::int64_t> counters_;
   std::map<std::string, v1::Outcome> answers_;
@@ -313,6 +321,10 @@ void FakeServer::set_mode(Mode mode) {
 void FakeServer::set_refusal(std::function<Code(const SeenCall&)> refusal) {
   const std::lock_guard lock(impl_->mutex_);
   impl_->refusal_ = std::move(refusal);
+}
+void FakeServer::lose_region(std::uint32_t region) {
+  const std::lock_guard lock(impl_->mutex_);
+  impl_->lost_region_ = region;
 }
 void FakeServer::break_streams() { impl_->break_streams(); }
 void FakeServer::stop() { impl_->stop(); }

@@ -47,6 +47,8 @@ class FakeServer {
   void set_mode(Mode mode);
   /// Asked first for each call; a code other than kOk refuses it, before anything happens.
   void set_refusal(std::function<Code(const SeenCall&)> refusal);
+  /// Its agents cannot be listed from now on.
+  void lose_region(std::uint32_t region);
   /// Ends every open stream.
   void break_streams();
   /// Refuses to be connected from now on, and ends what is.
