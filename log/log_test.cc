@@ -282,6 +282,32 @@ TEST(Log, AFullDiskRefusesWritesServesReadsAndGoesOnByItself) {
   EXPECT_EQ(told, taken + 1);
 }
 
+TEST(Log, ATimeIsFoundInSegmentsAndBehindThem) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  EXPECT_EQ(o.log->find_time(kPlain, Timestamp(std::chrono::milliseconds(0)))->value(), 0);
+  const auto append_at = [&](std::int64_t ms) {
+    BatchBuilder builder;
+    builder.add(Timestamp(std::chrono::milliseconds(ms)), "key", "value");
+    ASSERT_TRUE(o.log->append(kPlain, builder.seal(Offset(0), Epoch(0)), Epoch(0), nullptr).ok());
+  };
+  for (int i = 0; i < 100; ++i) append_at(1000 + 10 * i);
+  while (o.log->pump()) {
+  }
+  for (int i = 100; i < 120; ++i) append_at(1000 + 10 * i);
+  EXPECT_TRUE(o.log->lead());  // committed, and not yet in a segment
+  const auto found = [&](std::int64_t ms) {
+    return o.log->find_time(kPlain, Timestamp(std::chrono::milliseconds(ms)))->value();
+  };
+  EXPECT_EQ(found(0), 0);
+  EXPECT_EQ(found(1500), 50);
+  EXPECT_EQ(found(1501), 51);
+  EXPECT_LE(found(2100), 110);  // never behind the record that is meant
+  EXPECT_GE(found(2100), 100);  // nor far before it
+  EXPECT_LE(found(9999), 120);
+  EXPECT_EQ(o.log->find_time({TopicId(99), PartitionIndex(0)}, Timestamp()).code(), Code::kNotFound);
+}
+
 TEST(Log, BytesInFlightAreBounded) {
   Opened o;
   o.options.bytes_in_flight_max = 10'000;
