@@ -42,7 +42,10 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::inspect(store::FileSystem&
     return fail(Code::kNotFound, path + " does not exist: name the data directory of a node");
   if (!fs.exists(path + "/node"))
     return fail(Code::kNotFound, path + " is no data directory of a node: it has no file 'node'");
-  AFDG_ASSIGN(directory->lock_, fs.lock(path + "/lock"));
+  // Nothing is made here, the lock's file included: a node that runs has it.
+  if (fs.exists(path + "/lock")) {
+    AFDG_ASSIGN(directory->lock_, fs.lock(path + "/lock"));
+  }
   AFDG_TRY(directory->read());
   directory->used_ = true;
   return directory;
@@ -82,6 +85,13 @@ Status DataDirectory::read() {
   node_ = NodeId(node);
   clean_ = clean == 1;
   return {};
+}
+
+Status DataDirectory::check_log() const {
+  if (fs_.exists(log_path()) || !fs_.exists(store_path() + "/CURRENT")) return {};
+  return fail(Code::kCorrupt,
+              log_path() + " is missing, but " + store_path() +
+                  " is there: restore the log from a copy of the directory; nothing was changed");
 }
 
 Status DataDirectory::set_node(NodeId node) {

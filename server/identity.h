@@ -37,6 +37,8 @@ class DataDirectory {
   [[nodiscard]] bool used() const noexcept { return used_; }
   /// The stop before this start was orderly.
   [[nodiscard]] bool clean() const noexcept { return clean_; }
+  /// The store is made after the log, so a store without a log means that the log was lost. Errors: kCorrupt.
+  [[nodiscard]] Status check_log() const;
   /// Durable on return.
   Status set_node(NodeId node);
   Status set_clean();

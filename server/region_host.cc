@@ -78,19 +78,24 @@ void RegionHost::report(const region::Executor& executor, const Status& status) 
                               {"code", std::string(code_name(status.code()))},
                               {"why", status.ok() ? "" : status.error().text()}});
   if (status.code() != Code::kCorrupt || !store_damaged_) return;
+  if (log_fault(executor).ok()) store_damaged_();
+}
+
+Status RegionHost::log_fault(const region::Executor& executor) {
   catalog::Grid grid;
   {
     const std::lock_guard lock(mutex_);
     const auto found = grids_.find(executor.grid());
-    if (found == grids_.end()) return;
+    if (found == grids_.end())
+      return fail(Code::kUnknownGrid, "grid '" + executor.grid_name() + "' is being deleted");
     grid = found->second;
   }
   const PartitionIndex index(executor.region().value());
   for (const TopicId topic : {grid.messages, grid.changes, grid.dead}) {
-    const auto description = parts_.log->describe({topic, index});
-    if (!description.ok() || !description->fault.ok()) return;
+    AFDG_ASSIGN(const auto description, parts_.log->describe({topic, index}));
+    AFDG_TRY(description.fault);
   }
-  store_damaged_();
+  return {};
 }
 
 void RegionHost::write_checkpoints() {
@@ -351,6 +356,11 @@ std::vector<RegionHost::RegionState> RegionHost::states(std::string_view grid) {
   std::unique_lock lock(asked->mutex);
   asked->changed.wait_for(lock, kLaneAnswer, [&] { return asked->left == 0; });
   for (std::size_t i = 0; i < executors.size(); ++i) {
+    // Damage that a reader found stops the region at its next append; it is said before.
+    if (const Status fault = log_fault(*executors[i]); !fault.ok()) {
+      states.push_back({executors[i], asked->epochs[i], fault.error()});
+      continue;
+    }
     states.push_back(
         {executors[i], asked->epochs[i],
          asked->infos[i] ? *asked->infos[i]

@@ -80,6 +80,8 @@ class RegionHost {
   void write_checkpoints();
   void close(const std::shared_ptr<region::Executor>& executor);
   void report(const region::Executor& executor, const Status& status);
+  /// The damage that the log knows of one of the region's partitions.
+  Status log_fault(const region::Executor& executor);
   std::shared_ptr<region::Executor> make(const GridRoutes& grid, RegionId region, std::size_t led);
 
   const Parts parts_;

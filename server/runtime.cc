@@ -139,6 +139,7 @@ class Runtime final : public RunningNode {
       options.journal_bytes = config_.journal_bytes;
       options.bytes_in_flight_max = config_.in_flight_bytes_max;
       options.committed = [] { region::flush_replies_after_commit(); };
+      AFDG_TRY(directory_->check_log());
       AFDG_ASSIGN(log_, log::Log::open(fs_, clock_, options));
       for (const std::string& warning : log_->recovery().warnings) log_warn("log", {{"what", warning}});
       for (const auto& faulty : log_->recovery().faulty)
@@ -174,6 +175,8 @@ class Runtime final : public RunningNode {
       rocks.write_buffer_bytes = 1u << 20;
       rocks.write_buffers_bytes_max = 4u << 20;
       rocks.cache_bytes = 1u << 20;
+      rocks.disk_reserve_bytes =
+          1u << 20;  // its writes are small; a start on a nearly full disk must not fail
       AFDG_ASSIGN(auto opened, store::open_rocks_store(directory_->catalog_path(), rocks));
       AFDG_ASSIGN(catalog_, catalog::Catalog::open(catalog::make_catalog_store(std::move(opened)), random_));
       AFDG_TRY(catalog_fits(*catalog_, directory_->node(), log_.get(), directory_->catalog_path()));

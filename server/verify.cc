@@ -55,7 +55,12 @@ class Verify {
     std::printf("node      %d, directory %016llx, %s\n", directory_.node().value(),
                 static_cast<unsigned long long>(directory_.incarnation().value()),
                 directory_.clean() ? "stopped in order" : "not stopped in order");
-    if (fs.exists(directory_.catalog_path())) check_catalog();
+    if (fs.exists(directory_.catalog_path())) {
+      check_catalog();
+    } else {
+      std::printf("catalog   none: sound only if this node has not the role catalog\n");
+    }
+    AFDG_TRY(directory_.check_log());
     if (!fs.exists(directory_.log_path())) return {};
     AFDG_ASSIGN(const log::VerifyReport report, log::verify_log(fs, directory_.log_path()));
     for (const log::Finding& finding : report.findings) {
@@ -81,6 +86,7 @@ class Verify {
   void check_catalog() {
     store::RocksOptions options;
     options.write_ahead_log = true;
+    options.read_only = true;
     auto opened = store::open_rocks_store(directory_.catalog_path(), options);
     if (!opened.ok()) return damage("the catalog: " + opened.error().text());
     SystemRandom random;
@@ -100,7 +106,9 @@ class Verify {
       std::printf("store     none: the next start builds it from the log\n");
       return {};
     }
-    auto store = store::open_rocks_store(directory_.store_path());
+    store::RocksOptions rocks;
+    rocks.read_only = true;
+    auto store = store::open_rocks_store(directory_.store_path(), rocks);
     if (!store.ok()) {
       damage("the store cannot be opened and the next start builds it anew: " + store.error().text());
       return {};

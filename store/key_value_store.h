@@ -58,6 +58,8 @@ struct RocksOptions {
   /// written: RocksDB is not let into a full disk, for it does not come out of one reliably.
   std::uint64_t disk_reserve_bytes = 64u << 20;
   bool write_ahead_log = false;  ///< the catalog's store sets it: then every apply() is durable on return
+  /// Changes no file, not even after a crash, and takes no lock: writes are refused (kFailedPrecondition).
+  bool read_only = false;
 };
 
 /// RocksDB in directory `path` (created when absent). Errors: kCorrupt (the caller may destroy and rebuild),

@@ -44,7 +44,9 @@ Error error_of(const rocksdb::Status& status, const std::string& path) {
   }
   if (status.IsCorruption()) {
     return fail(Code::kCorrupt,
-                text + ": it is derived from the log: let it be destroyed and rebuilt, and check the disk");
+                text +
+                    ": rebuild it when it is derived from a log (a region's store), restore it from a copy "
+                    "when it is not (a catalog), and check the disk");
   }
   if (status.IsIOError() && says(reason, "ermission denied")) {
     return fail(Code::kUnwritable, text + ": give this user the right to it, or choose another directory");
@@ -151,12 +153,22 @@ class RocksStore final : public KeyValueStore {
         cache_(rocksdb::NewLRUCache(static_cast<std::size_t>(options.cache_bytes), /*num_shard_bits=*/4)),
         options_(db_options(options, cache_)),
         disk_reserve_bytes_(options.disk_reserve_bytes),
-        write_ahead_log_(options.write_ahead_log) {
+        write_ahead_log_(options.write_ahead_log),
+        read_only_(options.read_only) {
     write_.disableWAL = !write_ahead_log_;
     write_.sync = write_ahead_log_;
   }
 
   Status open() {
+    if (read_only_) {
+      if (!posix_file_system().exists(path_ + "/CURRENT"))  // RocksDB would make the directory
+        return fail(Code::kCorrupt,
+                    "the store in " + path_ + " has no file CURRENT, so its files are not whole");
+      rocksdb::DB* db = nullptr;
+      const auto status = rocksdb::DB::OpenForReadOnly(options_, path_, &db);
+      db_.reset(db);
+      return status_of(status, path_);
+    }
     // Left by a process that ended between writing the file and handing it over; the log still has its
     // content.
     if (auto& files = posix_file_system(); files.exists(incoming_path()))
@@ -233,6 +245,7 @@ class RocksStore final : public KeyValueStore {
   Status apply(std::span<const Change> changes) override {
     return guarded(path_, [&]() -> Status {
       if (changes.empty()) return {};
+      AFDG_TRY(check_writable());
       std::uint64_t bytes = 0;
       for (const auto& change : changes)
         bytes += change.key.size() + (change.value ? change.value->size() : 0);
@@ -251,6 +264,7 @@ class RocksStore final : public KeyValueStore {
 
   Status remove_range(std::string_view from, std::string_view to) override {
     return guarded(path_, [&]() -> Status {
+      AFDG_TRY(check_writable());
       AFDG_TRY(check_room(kFlushMarginBytes));
       AFDG_TRY(resume());
       std::string end(to);
@@ -289,6 +303,11 @@ class RocksStore final : public KeyValueStore {
 
  private:
   [[nodiscard]] std::string incoming_path() const { return path_ + "/incoming.sst"; }
+
+  [[nodiscard]] Status check_writable() const {
+    if (!read_only_) return {};
+    return fail(Code::kFailedPrecondition, "the store in " + path_ + " was opened to be read only");
+  }
 
   /// Ok when `bytes` and what is in memory fit on the disk.
   [[nodiscard]] Status check_room(std::uint64_t bytes) const {
@@ -387,6 +406,7 @@ class RocksStore final : public KeyValueStore {
   rocksdb::Options options_;
   std::uint64_t disk_reserve_bytes_;
   bool write_ahead_log_;
+  bool read_only_;
   rocksdb::WriteOptions write_;
   std::unique_ptr<rocksdb::DB> db_;
   bool unflushed_ = false;  // the one writer's
@@ -398,7 +418,7 @@ class RocksStore final : public KeyValueStore {
 Result<std::unique_ptr<KeyValueStore>> open_rocks_store(const std::string& path,
                                                         const RocksOptions& options) {
   return guarded(path, [&]() -> Result<std::unique_ptr<KeyValueStore>> {
-    AFDG_TRY(posix_file_system().create_directories(path));
+    if (!options.read_only) AFDG_TRY(posix_file_system().create_directories(path));
     auto store = std::make_unique<RocksStore>(path, options);
     const auto opened = store->open();
     if (opened.code() == Code::kInvalidArgument || opened.code() == Code::kNotFound) {

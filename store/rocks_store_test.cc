@@ -265,6 +265,32 @@ TEST_F(RocksStoreTest, ASecondHolderIsRefused) {
   EXPECT_NE(second.error().text().find(directory()), std::string::npos);
 }
 
+TEST_F(RocksStoreTest, ReadOnlyChangesNoFileAndSeesWhatOnlyTheLogHolds) {
+  const auto files = [&] {
+    std::map<std::string, std::string> found;
+    for (const auto& entry : std::filesystem::directory_iterator(directory())) {
+      std::ifstream in(entry.path(), std::ios::binary);
+      found[entry.path().filename()] = std::string(std::istreambuf_iterator<char>(in), {});
+    }
+    return found;
+  };
+  RocksOptions options;
+  options.write_ahead_log = true;
+  const std::array changes{Change{"k", "v"}};
+  ASSERT_TRUE(must_open(options)->apply(changes).ok());
+  const auto before = files();
+  options.read_only = true;
+  {
+    const auto store = must_open(options);
+    EXPECT_EQ(store->get("k").value(), "v");
+    EXPECT_EQ(store->apply(changes).code(), Code::kFailedPrecondition);
+    EXPECT_EQ(store->remove_range("", "").code(), Code::kFailedPrecondition);
+  }
+  EXPECT_EQ(files(), before);
+  EXPECT_EQ(open_rocks_store(directory() + "-absent", options).code(), Code::kCorrupt);
+  EXPECT_FALSE(std::filesystem::exists(directory() + "-absent"));
+}
+
 TEST_F(RocksStoreTest, AHolderInAnotherProcessIsRefused) {
   std::array<int, 2> opened{};
   std::array<int, 2> finish{};
