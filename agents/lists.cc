@@ -3,7 +3,6 @@
 #include <google/protobuf/descriptor.h>
 
 #include <algorithm>
-#include <iterator>
 
 #include "agents/item_time.h"
 #include "base/prefetch.h"
@@ -29,9 +28,7 @@ void Lists::prefetch(int step) const noexcept {
     prefetch_memory(&last_->second);
     prefetch_memory(&last_->second.items);
   } else if (!last_->second.items.empty()) {
-    // The newest item, which is the only one of a single value.
-    const auto newest = std::prev(last_->second.items.end());
-    prefetch_memory(&*newest);
+    prefetch_memory(&*last_->second.items.begin());  // the only one of a single value
   }
 }
 

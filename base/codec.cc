@@ -24,7 +24,7 @@ void put_be64(std::string& out, std::uint64_t v) {
   out.append(b, sizeof b);
 }
 
-void put_varint(std::string& out, std::uint64_t v) {
+void put_long_varint(std::string& out, std::uint64_t v) {
   char b[10];
   std::size_t n = 0;
   while (v >= 0x80) {

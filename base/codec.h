@@ -15,7 +15,10 @@ namespace afdg {
 void put_be16(std::string& out, std::uint16_t v);
 void put_be32(std::string& out, std::uint32_t v);
 void put_be64(std::string& out, std::uint64_t v);
-void put_varint(std::string& out, std::uint64_t v);
+void put_long_varint(std::string& out, std::uint64_t v);  // for put_varint()
+inline void put_varint(std::string& out, std::uint64_t v) {
+  v < 0x80 ? out.push_back(static_cast<char>(v)) : put_long_varint(out, v);
+}
 /// Zigzag varint, Kafka's record encoding.
 void put_zigzag(std::string& out, std::int64_t v);
 [[nodiscard]] std::size_t varint_size(std::uint64_t v) noexcept;

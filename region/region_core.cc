@@ -147,7 +147,7 @@ void RegionCore::handle(const Inbound& m) {
     return;
   }
   if (reads) {
-    read(m, *handler);
+    read(m, *handler, now);
     return;
   }
   if (m.content == Content::kJson && handler != nullptr) {
@@ -175,6 +175,7 @@ void RegionCore::handle(const Inbound& m) {
     inbox_dirty_.insert(m.identity.source_region);
   }
   if (queue_.empty() && view.offset >= careful_until_) {
+    turn_now_ = now;
     run(view, Status(), &m.ticket, 1);
     if (!queue_.empty()) run_queue(kTurnsInline);
     return;

@@ -129,7 +129,7 @@ class RegionCore {
   // Messages (region_core.cc, turns.cc, requests.cc, outbox.cc)
   bool refuse_early(const Inbound& message, const agents::HandlerInfo*& handler);
   bool answer_repeat(const Inbound& message, Timestamp now);
-  void read(const Inbound& message, const agents::HandlerInfo& handler);
+  void read(const Inbound& message, const agents::HandlerInfo& handler, Timestamp now);
   Offset log_message(const MessageView& message);
   /// `fault`: the message cannot be run, and why.
   void run(const MessageView& message, const Status& fault, const std::uint64_t* tickets,
@@ -231,6 +231,7 @@ class RegionCore {
   std::map<std::string_view, Write*> write_index_;  ///< of all of them when there are many, else empty
   std::size_t write_count_ = 0;
   std::size_t write_bytes_ = 0;
+  Timestamp turn_now_;          ///< when it began
   Live* turn_agent_ = nullptr;  ///< that the turn's writes are of
   std::vector<Staged> sends_;
   std::string scratch_, answer_, converted_;

@@ -37,10 +37,10 @@ Status RegionCore::run_handler(Live& agent, const agents::HandlerInfo& handler, 
   return status;
 }
 
-void RegionCore::read(const Inbound& m, const agents::HandlerInfo& handler) {
+void RegionCore::read(const Inbound& m, const agents::HandlerInfo& handler, Timestamp now) {
   ++reads_total_;
   const MessageView view{.offset = applied_,
-                         .timestamp = clock_.now(),
+                         .timestamp = now,
                          .type = m.type,
                          .key = m.key,
                          .message = m.message,
@@ -121,7 +121,7 @@ Status RegionCore::run_turn(const MessageView& message, std::string& answer) {
                                    std::to_string(message.offset.value()) +
                                    " ended the process three times and is not run again");
   }
-  if (message.deadline != Timestamp() && clock_.now() >= message.deadline) {
+  if (message.deadline != Timestamp() && turn_now_ >= message.deadline) {
     return fail(Code::kDeadlineExceeded,
                 "the deadline passed before " + quoted(message.message) + " ran: it did nothing");
   }
@@ -236,6 +236,7 @@ bool RegionCore::run_queue(std::size_t turns_max) {
     queue_bytes_ -= entry.bytes();
     const MessageView view = entry.view();
     if (const std::string text = identity_text(view); !text.empty()) queued_identities_.erase(text);
+    turn_now_ = clock_.now();
     run(view, entry.fault, entry.tickets.data(), entry.tickets.size());
   }
   return !queue_.empty();
