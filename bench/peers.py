@@ -15,28 +15,10 @@ import signal
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_port(port, seconds=30):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    sys.exit(f"peers.py: nothing answers on port {port}")
-
+import lab
 
 def fdatasync_p50_us(folder, seconds=1.5):
     """p50 of one 4 KiB pwrite + fdatasync, on a zero-filled file beside the journal, as a commit does it."""
@@ -96,30 +78,25 @@ def redis_rate(port, command, clients, pipeline, seconds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin")
+    parser.add_argument("--bin", type=pathlib.Path, default=lab.BIN)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--regions", type=int, default=8)
     parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
-    scratch = pathlib.Path(tempfile.mkdtemp(prefix="afdg-bench-", dir=ROOT / "build"))
-    processes = []
+    # In the checkout, so that the disk is the one that data would be on.
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix="afdg-bench-", dir=lab.ROOT / "build"))
+    node, redis = lab.Node(args.bin, scratch), None
     try:
-        port, http, redis_port = free_port(), free_port(), free_port()
-        log = open(scratch / "log", "wb")
-        processes.append(subprocess.Popen([args.bin / "afdgd", "--data", scratch / "afdg", "--listen", f"127.0.0.1:{port}", "--http", f"127.0.0.1:{http}"],
-                                          stdin=subprocess.DEVNULL, stdout=log, stderr=log))
-        processes.append(subprocess.Popen(["redis-server", "--port", str(redis_port), "--bind", "127.0.0.1", "--dir", scratch, "--appendonly", "yes",
-                                           "--appendfsync", "always", "--save", ""], stdin=subprocess.DEVNULL, stdout=log, stderr=log))
-        wait_port(port)
-        wait_port(redis_port)
-        afdg = [args.bin / "afdg", "-s", f"127.0.0.1:{port}", "-g", "bench", "-o", "json"]
-        subprocess.run([*afdg, "grid", "create", "bench", "--regions", str(args.regions)], check=True, capture_output=True)
+        redis_port = lab.free_port()
+        node.start()
+        redis = subprocess.Popen(["redis-server", "--port", str(redis_port), "--bind", "127.0.0.1", "--dir", scratch, "--appendonly", "yes",
+                                  "--appendfsync", "always", "--save", ""], stdin=subprocess.DEVNULL, stdout=open(scratch / "redis.log", "wb"), stderr=subprocess.STDOUT)
+        lab.wait_port(redis_port)
+        node.create_grid(args.regions)
 
         def ours(callers, in_flight, threads):
-            command = [*afdg, "bench", "request", "--callers", str(callers), "--in-flight", str(in_flight), "--keys", "100000",
-                       "--seconds", str(args.seconds), *(["--threads"] if threads else [])]
-            return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            return node.bench(100_000, args.seconds, callers, in_flight, *(["--threads"] if threads else []))
 
         scenarios = [("50 asynchronous callers", 50, 1, False, 1.5), ("50 blocking threads", 50, 1, True, 1.0), ("50 callers x 32 in flight", 50, 32, False, 1.5)]
         report = {"nproc": os.cpu_count(), "seconds": args.seconds, "rounds": args.rounds, "redis": subprocess.run(
@@ -150,13 +127,10 @@ def main():
         if args.json:
             args.json.write_text(json.dumps(report, indent=1))
     finally:
-        for process in processes:
-            process.send_signal(signal.SIGTERM)
-        for process in processes:
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        if redis is not None:
+            redis.send_signal(signal.SIGTERM)
+            redis.wait(20)
+        node.stop()
         shutil.rmtree(scratch, ignore_errors=True)
 
 

@@ -14,6 +14,7 @@ namespace afdg::server {
 namespace {
 
 constexpr int kWaitingAccepts = 32;
+constexpr int kWindowBytes = 1 << 20;  // of a stream
 
 RpcBytes bytes_of(grpc::ByteBuffer& buffer) {
   auto slice = std::make_shared<grpc::Slice>();
@@ -253,6 +254,7 @@ Status RpcServer::start(const std::string& address) {
   builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &state_->port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kWindowBytes);
   // A caller that vanished without a reset is noticed, so that its calls and streams end. Callers may ask the
   // same of us, the client library each 10 s by default.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);

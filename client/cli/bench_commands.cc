@@ -20,6 +20,7 @@ using SteadyClock = std::chrono::steady_clock;
 struct BenchArguments {
   std::uint32_t callers = 50;
   bool threads = false;
+  bool once = false;
   std::uint32_t in_flight = 1;
   std::uint64_t keys = 100'000;
   std::uint32_t size = 0;
@@ -78,7 +79,13 @@ class Bench {
   }
 
  private:
-  void pick(Target& to, std::uint64_t& random) const {
+  void pick(Target& to, std::uint64_t& random) {
+    if (args_.once) {
+      const std::uint64_t n = next_.fetch_add(1, std::memory_order_relaxed);
+      if (n + 1 >= args_.keys) stop();
+      to.key = "k" + std::to_string(n % args_.keys);
+      return;
+    }
     random ^= random << 13;
     random ^= random >> 7;
     random ^= random << 17;
@@ -111,6 +118,7 @@ class Bench {
   std::atomic<bool> measuring_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint64_t> operations_{0};
+  std::atomic<std::uint64_t> next_{0};  // key, with --once
   std::atomic<std::uint64_t> errors_{0};
   mutable std::mutex mutex_;
   std::string first_error_;
@@ -202,7 +210,7 @@ bool wait_for(const Bench& bench, std::chrono::milliseconds time, const char* wh
   const auto begin = SteadyClock::now();
   std::uint64_t before = bench.operations();
   auto shown = begin;
-  while (SteadyClock::now() - begin < time && !interrupted()) {
+  while (SteadyClock::now() - begin < time && !interrupted() && !bench.stopping()) {
     const auto left = time - (SteadyClock::now() - begin);
     std::this_thread::sleep_for(std::min<SteadyClock::duration>(left, 100ms));
     const auto now = SteadyClock::now();
@@ -269,13 +277,17 @@ Result<Exit> bench(Context& context, bool send, const BenchArguments& args, cons
   ClientStats before;
   ClientStats after;
   {
+    auto begin = SteadyClock::now();
+    run.measure(args.once);
     const Load load(run, args);
-    wait_for(run, warmup, "warming up");
-    before = client->stats();
-    const auto begin = SteadyClock::now();
-    run.measure(true);
+    if (!args.once) {
+      wait_for(run, warmup, "warming up");
+      before = client->stats();
+      begin = SteadyClock::now();
+      run.measure(true);
+    }
     wait_for(run, time, "measuring");
-    run.measure(false);
+    if (!args.once) run.measure(false);
     seconds = std::chrono::duration<double>(SteadyClock::now() - begin).count();
     after = client->stats();
   }
@@ -323,6 +335,7 @@ void add_one(CLI::App* group, const char* name, const char* what, bool send, Act
       ->check(above_zero());
   command->add_option("--keys", args->keys, "agents: entity/k<n>, n below this (100000)")
       ->check(above_zero());
+  command->add_flag("--once", args->once, "each key once, in order; ends with the last, or after --seconds");
   command->add_option("--size", args->size, "bytes of a message, at least");
   command->add_option("--seconds", args->seconds, "how long to measure (10s)");
   command->add_option("--warmup", args->warmup, "how long before that (1s)");

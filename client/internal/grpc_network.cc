@@ -14,6 +14,7 @@ namespace afdg::client::internal {
 namespace {
 
 constexpr int kReceiveBytesMax = 64 << 20;
+constexpr int kWindowBytes = 1 << 20;
 
 class GrpcLink final : public Link {
  public:
@@ -251,6 +252,9 @@ std::shared_ptr<grpc::Channel> GrpcNetwork::channel(const std::string& address) 
     arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 250);
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    // A window of fixed size; measuring one would send a ping along with most replies.
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kWindowBytes);
     if (keepalive_.count() > 0) {
       arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(keepalive_.count()));
       arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(keepalive_timeout_.count()));

@@ -9,7 +9,7 @@ fi
 list_benches() {
   local file
   for file in bench/*_bench.cc bench/*.sh bench/*.py; do
-    [[ -e "$file" ]] || continue
+    [[ -e "$file" && "$file" != bench/lab.py ]] || continue
     file=${file#bench/}
     file=${file%_bench.cc}
     file=${file%.sh}
