@@ -86,6 +86,10 @@ def flip(at=0.5):
     return change
 
 
+def intact(path):
+    """No damage: what is recovered after a kill must be sound, and verify before it changes nothing."""
+
+
 def cut(part=0.5):
     return lambda path: os.truncate(path, int(path.stat().st_size * part))
 
@@ -161,6 +165,7 @@ CASES = [
     ("stopped", "log/journal", flip(9), (4, "journal"), (4, "journal"), None),
     ("stopped", "log/journal", remove, (4, "missing"), (4, "missing"), None),
     ("stopped", "log/journal", journal_version, (4, "newer"), (4, "newer"), None),
+    ("killed", "log/journal", intact, (0, "verify ok"), (0, ""), answers),
     ("killed", "log/journal", journal_middle, (4, "journal"), (4, "journal"), None),
     ("killed", "log/journal", journal_tail, (0, "unsynced"), (0, ""), None),
     ("stopped", "log/recovery-point", flip(), (4, "recovery-point"), (4, "recovery-point"), None),
