@@ -22,7 +22,7 @@ def fill(folder):
     for name in ("stopped", "killed"):
         server = harness.Server(folder / name, *FLAGS).start()
         server.afdg("grid", "create", "g", "--regions", 2)
-        server.afdg("bench", "request", "--callers", 8, "--keys", 50, "--seconds", 1, grid="g")
+        server.afdg("bench", "request", "--callers", 8, "--keys", 50, "--seconds", 1, "--rate", 3000, grid="g")
         for key in ("alice", "bob", "carol"):
             server.afdg("agent", "request", f"entity/{key}", "Put", '{"key":"city","value":"Paris"}', grid="g")
         if name == "killed":
@@ -91,7 +91,8 @@ def intact(path):
 
 
 def cut(part=0.5):
-    return lambda path: os.truncate(path, int(path.stat().st_size * part))
+    # An odd length, so that it never ends with a whole entry of an index.
+    return lambda path: os.truncate(path, int(path.stat().st_size * part) | 1)
 
 
 def remove(path):
