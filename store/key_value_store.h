@@ -23,7 +23,7 @@ struct Change {
 ///
 /// It has no log of its own: after a crash it holds the state after some earlier apply() (all of that one,
 /// none of a later one), at least the last one before a flush() that returned. Whoever writes stores, in the
-/// same apply(), how far it is. Thread-safety: reads are safe beside each other and beside one writer.
+/// same apply(), how far it is. Thread-safety: safe; writers wait for each other.
 /// Errors: kCorrupt, kDiskFull, kIo. Bounds: keys below 64 KiB, values below 64 MiB.
 class KeyValueStore {
  public:

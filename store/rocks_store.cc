@@ -9,8 +9,10 @@
 #include <rocksdb/write_buffer_manager.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <exception>
+#include <mutex>
 #include <new>
 #include <thread>
 
@@ -171,8 +173,12 @@ class RocksStore final : public KeyValueStore {
     }
     // Left by a process that ended between writing the file and handing it over; the log still has its
     // content.
-    if (auto& files = posix_file_system(); files.exists(incoming_path()))
-      AFDG_TRY(files.remove(incoming_path()));
+    auto& files = posix_file_system();
+    if (files.exists(path_)) {
+      AFDG_ASSIGN(const auto names, files.list(path_));
+      for (const std::string& name : names)
+        if (name.starts_with(kIncoming)) AFDG_TRY(files.remove(path_ + "/" + name));
+    }
     rocksdb::DB* db = nullptr;
     const auto status = rocksdb::DB::Open(options_, path_, &db);
     db_.reset(db);
@@ -246,12 +252,15 @@ class RocksStore final : public KeyValueStore {
     return guarded(path_, [&]() -> Status {
       if (changes.empty()) return {};
       AFDG_TRY(check_writable());
+      std::unique_lock writers(writing_, std::defer_lock);
       std::uint64_t bytes = 0;
       for (const auto& change : changes)
         bytes += change.key.size() + (change.value ? change.value->size() : 0);
+      const bool large = bytes >= kIngestBytesMin && !write_ahead_log_;
+      if (!large) writers.lock();
       AFDG_TRY(check_room(bytes + disk_reserve_bytes_));
+      if (large) return ingest(changes, writers);
       AFDG_TRY(resume());
-      if (bytes >= kIngestBytesMin && !write_ahead_log_) return ingest(changes);
       rocksdb::WriteBatch batch(static_cast<std::size_t>(bytes) + changes.size() * 12 + 12);
       for (const auto& change : changes) {
         const auto status = change.value ? batch.Put(slice(change.key), slice(*change.value))
@@ -265,6 +274,7 @@ class RocksStore final : public KeyValueStore {
   Status remove_range(std::string_view from, std::string_view to) override {
     return guarded(path_, [&]() -> Status {
       AFDG_TRY(check_writable());
+      const std::lock_guard writers(writing_);
       AFDG_TRY(check_room(kFlushMarginBytes));
       AFDG_TRY(resume());
       std::string end(to);
@@ -286,6 +296,7 @@ class RocksStore final : public KeyValueStore {
   Status flush() override {
     return guarded(path_, [&]() -> Status {
       if (write_ahead_log_) return {};
+      const std::lock_guard writers(writing_);
       if (!unflushed_) return {};
       AFDG_TRY(check_room(kFlushMarginBytes));
       AFDG_TRY(resume());
@@ -302,7 +313,7 @@ class RocksStore final : public KeyValueStore {
   }
 
  private:
-  [[nodiscard]] std::string incoming_path() const { return path_ + "/incoming.sst"; }
+  static constexpr std::string_view kIncoming = "incoming";
 
   [[nodiscard]] Status check_writable() const {
     if (!read_only_) return {};
@@ -374,10 +385,23 @@ class RocksStore final : public KeyValueStore {
 
   /// All changes as one sorted file, taken in by one edit of the manifest: whole or not at all, and durable
   /// on return. What is still in memtables is older and must not be lost while this survives; so it is
-  /// flushed first.
-  Status ingest(std::span<const Change> changes) {
-    AFDG_TRY(flush_memtables());
-    const std::string incoming = incoming_path();
+  /// flushed first. Files are written beside each other, and taken in by one writer at a time.
+  Status ingest(std::span<const Change> changes, std::unique_lock<std::mutex>& writers) {
+    const std::string incoming =
+        path_ + "/" + std::string(kIncoming) + "-" + std::to_string(incoming_.fetch_add(1)) + ".sst";
+    Status taken = write_sorted(changes, incoming);
+    if (taken.ok()) {
+      writers.lock();
+      taken = take_in(incoming);
+    }
+    if (taken.ok()) return {};
+    if (auto& files = posix_file_system(); files.exists(incoming)) {
+      files.remove(incoming).ignore("the error is the one to report; open() removes what is left");
+    }
+    return taken;
+  }
+
+  Status write_sorted(std::span<const Change> changes, const std::string& incoming) const {
     rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), options_);
     auto status = writer.Open(incoming);
     for (std::size_t i = 0; status.ok() && i < changes.size(); ++i) {
@@ -386,19 +410,18 @@ class RocksStore final : public KeyValueStore {
                             : writer.Delete(slice(change.key));
     }
     if (status.ok()) status = writer.Finish();
-    if (status.ok()) {
-      rocksdb::IngestExternalFileOptions options;
-      options.move_files = true;
-      options.failed_move_fall_back_to_copy = true;
-      options.write_global_seqno = false;
-      status = db_->IngestExternalFile({incoming}, options);
-      if (!status.ok()) stopped_ = true;
-    }
-    if (status.ok()) return {};
-    if (auto& files = posix_file_system(); files.exists(incoming)) {
-      files.remove(incoming).ignore("the error above is the one to report; open() removes what is left");
-    }
-    return error_of(status, path_);
+    return status_of(status, path_);
+  }
+
+  Status take_in(const std::string& incoming) {
+    AFDG_TRY(resume());
+    AFDG_TRY(flush_memtables());
+    rocksdb::IngestExternalFileOptions options;
+    options.move_files = true;
+    options.failed_move_fall_back_to_copy = true;
+    options.write_global_seqno = false;
+    const auto status = db_->IngestExternalFile({incoming}, options);
+    return status.ok() ? Status() : failed(status);
   }
 
   std::string path_;
@@ -409,8 +432,10 @@ class RocksStore final : public KeyValueStore {
   bool read_only_;
   rocksdb::WriteOptions write_;
   std::unique_ptr<rocksdb::DB> db_;
-  bool unflushed_ = false;  // the one writer's
-  bool stopped_ = false;    // the one writer's
+  std::mutex writing_;
+  std::atomic<bool> unflushed_{false};  // set under writing_
+  bool stopped_ = false;                // of writing_
+  std::atomic<std::uint64_t> incoming_{0};
 };
 
 }  // namespace

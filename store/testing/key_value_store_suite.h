@@ -288,6 +288,44 @@ TEST_P(KeyValueStoreSuite, ReadersSeeAllOfAnApplyOrNothing) {
   reader.join();
 }
 
+// Regions that are opened beside each other all write, large and small.
+TEST_P(KeyValueStoreSuite, WritersMayBeMany) {
+  constexpr int kWriters = 3, kRounds = 6, kKeys = 40;
+  const auto key_of = [](int writer, int key) {
+    return "w" + std::to_string(writer) + "/" + std::to_string(100 + key);
+  };
+  std::vector<std::thread> writers;
+  for (int writer = 0; writer < kWriters; ++writer) {
+    writers.emplace_back([&, writer] {
+      std::vector<std::string> keys;
+      for (int i = 0; i < kKeys; ++i) keys.push_back(key_of(writer, i));
+      for (int round = 0; round < kRounds; ++round) {
+        std::string value = std::to_string(writer) + " " + std::to_string(round);
+        if (round % 3 != 1) value.append(128 << 10, '.');
+        std::vector<Change> changes;
+        for (const auto& key : keys) changes.push_back({key, value});
+        EXPECT_TRUE(store().apply(changes).ok());
+        if (round == 2) {
+          EXPECT_TRUE(store().remove_range(keys[0], keys[kKeys / 2]).ok());
+        }
+        if (round == 4) {
+          EXPECT_TRUE(store().flush().ok());
+        }
+      }
+    });
+  }
+  for (auto& writer : writers) writer.join();
+  ASSERT_TRUE(store().flush().ok());
+  subject_->reopen();
+  for (int writer = 0; writer < kWriters; ++writer) {
+    for (int i = 0; i < kKeys; ++i) {
+      const std::string value = value_of(key_of(writer, i));
+      EXPECT_EQ(value.substr(0, 3), std::to_string(writer) + " 5") << i;
+      EXPECT_EQ(value.size(), 3u + (128u << 10));
+    }
+  }
+}
+
 TEST_P(KeyValueStoreSuite, MemoryIsAnswered) {
   must_apply({{"a", std::string(100000, 'x')}});
   EXPECT_GT(store().memory_bytes(), 100000u);
