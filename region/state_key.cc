@@ -79,7 +79,7 @@ std::size_t agent_prefix_size(std::string_view key) noexcept {
   std::size_t at = 1;
   for (int terminators = 0; terminators < 2;) {
     at = key.find('\0', at);
-    if (at == std::string_view::npos || at + 1 >= key.size()) return key.size();
+    if (at == std::string_view::npos || at + 1 >= key.size()) return 0;
     terminators += key[at + 1] == '\1' ? 1 : 0;
     at += 2;
   }

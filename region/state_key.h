@@ -34,7 +34,7 @@ void put_entity_prefix(std::string& out, std::string_view type, std::string_view
 /// The prefix of one key of an entity: its list.
 void put_list_prefix(std::string& out, std::string_view type, std::string_view agent, std::string_view entity,
                      std::string_view key);
-/// Bytes of the agent's prefix that an item's key, or a longer prefix, begins with.
+/// Bytes of the agent's prefix that an item's key, or a longer prefix, begins with; 0 when it has none.
 [[nodiscard]] std::size_t agent_prefix_size(std::string_view key) noexcept;
 /// A signed sequence in eight bytes that sort by value.
 void put_sequence(std::string& out, std::int64_t sequence);

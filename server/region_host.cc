@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/codec.h"
+#include "region/state_key.h"
 #include "server/logging.h"
 
 namespace afdg::server {
@@ -46,6 +47,14 @@ std::string region_store_prefix(TopicId changes, RegionId region) {
   put_be64(prefix, changes.value());
   put_be32(prefix, static_cast<std::uint32_t>(region.value()));
   return prefix;
+}
+
+std::size_t region_store_group_size(std::string_view key) {
+  constexpr std::size_t kPrefix = 1 + 8 + 4;
+  if (key.size() <= kPrefix || key[0] != 'r' || key[kPrefix] != static_cast<char>(region::KeyKind::kItem))
+    return 0;
+  const std::size_t agent = region::agent_prefix_size(key.substr(kPrefix));
+  return agent == 0 ? 0 : kPrefix + agent;
 }
 
 RegionHost::RegionHost(const Parts& parts, HostLimits limits, std::function<void()> store_damaged)

@@ -20,6 +20,9 @@ namespace afdg::server {
 /// Where a region's state stands in the node's store.
 [[nodiscard]] std::string region_store_prefix(TopicId changes, RegionId region);
 
+/// RocksOptions::group_size of that store: the items of one agent are a group.
+[[nodiscard]] std::size_t region_store_group_size(std::string_view key);
+
 struct HostLimits {
   region::Options region;
   std::uint64_t checkpoint_bytes = 64u << 20;

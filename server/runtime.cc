@@ -146,6 +146,7 @@ class Runtime final : public RunningNode {
         log_error("a partition is damaged and is not served", {{"what", faulty.sentence}});
       store::RocksOptions rocks;
       rocks.cache_bytes = config_.store_cache_bytes;
+      rocks.group_size = region_store_group_size;
       if (fs_.exists(damaged_mark())) {
         log_warn("the store was found damaged and is rebuilt from the log",
                  {{"store", directory_->store_path()}});

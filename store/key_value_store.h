@@ -60,6 +60,10 @@ struct RocksOptions {
   bool write_ahead_log = false;  ///< the catalog's store sets it: then every apply() is durable on return
   /// Changes no file, not even after a crash, and takes no lock: writes are refused (kFailedPrecondition).
   bool read_only = false;
+  /// How many bytes of a key name the group that most scans stay inside of; 0: it has none. Such scans pass
+  /// files without the group by a filter. A pure function of those bytes, the same whenever the store is
+  /// opened; nullptr: no groups.
+  std::size_t (*group_size)(std::string_view key) = nullptr;
 };
 
 /// RocksDB in directory `path` (created when absent). Errors: kCorrupt (the caller may destroy and rebuild),

@@ -71,12 +71,21 @@ RocksOptions with_log() {
   return options;
 }
 
+RocksOptions in_groups() {
+  RocksOptions options;
+  options.write_buffer_bytes = 64 << 10;  // files with filters, not only memtables
+  options.group_size = [](std::string_view key) -> std::size_t { return key.empty() ? 0 : 1; };
+  return options;
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Each, KeyValueStoreSuite,
     testing::Values(
         KeyValueStoreCase{"Memory", [] { return std::make_unique<ObjectUnderTest>(make_memory_store()); }},
         KeyValueStoreCase{"Reverting", [] { return std::make_unique<RevertingUnderTest>(); }},
         KeyValueStoreCase{"Rocks", [] { return std::make_unique<RocksUnderTest>(RocksOptions{}); }, 1500},
+        KeyValueStoreCase{"RocksInGroups", [] { return std::make_unique<RocksUnderTest>(in_groups()); },
+                          1500},
         KeyValueStoreCase{"RocksWithLog", [] { return std::make_unique<RocksUnderTest>(with_log()); }, 500}),
     [](const auto& chosen) { return chosen.param.name; });
 

@@ -3,6 +3,7 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/sst_file_writer.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
@@ -115,11 +116,27 @@ class NoRecoveryByItself final : public rocksdb::EventListener {
   }
 };
 
+/// RocksDB's filters hold the groups of keys beside the keys.
+class Groups final : public rocksdb::SliceTransform {
+ public:
+  using Size = std::size_t (*)(std::string_view key);
+  explicit Groups(Size size) : size_(size) {}
+  [[nodiscard]] const char* Name() const override { return "afdg.group.1"; }  // ON DISK
+  [[nodiscard]] rocksdb::Slice Transform(const rocksdb::Slice& key) const override {
+    return {key.data(), size_(view(key))};
+  }
+  [[nodiscard]] bool InDomain(const rocksdb::Slice& key) const override { return size_(view(key)) != 0; }
+
+ private:
+  Size size_;
+};
+
 rocksdb::Options db_options(const RocksOptions& options, const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::Options db;
   db.create_if_missing = true;
   db.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table_options(cache)));
   db.compression = rocksdb::kLZ4Compression;
+  if (options.group_size != nullptr) db.prefix_extractor = std::make_shared<Groups>(options.group_size);
   db.level_compaction_dynamic_level_bytes = true;
   db.write_buffer_size = static_cast<std::size_t>(options.write_buffer_bytes);
   // The memtables' bound: with that many unflushed, writers wait. (The manager's own stall is not used: it
@@ -156,7 +173,8 @@ class RocksStore final : public KeyValueStore {
         options_(db_options(options, cache_)),
         disk_reserve_bytes_(options.disk_reserve_bytes),
         write_ahead_log_(options.write_ahead_log),
-        read_only_(options.read_only) {
+        read_only_(options.read_only),
+        group_size_(options.group_size) {
     write_.disableWAL = !write_ahead_log_;
     write_.sync = write_ahead_log_;
   }
@@ -222,7 +240,10 @@ class RocksStore final : public KeyValueStore {
       rocksdb::ReadOptions read;
       const rocksdb::Slice end = slice(to);
       if (!to.empty()) read.iterate_upper_bound = &end;
-      read.fill_cache = false;  // a long scan would empty the cache of what is asked for often
+      const bool grouped = in_one_group(from, to);
+      read.total_order_seek = !grouped;
+      read.prefix_same_as_start = grouped;
+      read.fill_cache = grouped;  // a long scan would empty the cache of what is asked for often
       const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(read));
       for (at->Seek(slice(from)); at->Valid(); at->Next()) {
         if (!visit(view(at->key()), view(at->value()))) return {};
@@ -240,6 +261,7 @@ class RocksStore final : public KeyValueStore {
       read.iterate_lower_bound = &begin;
       const rocksdb::Slice end = slice(to);
       if (!to.empty()) read.iterate_upper_bound = &end;
+      read.total_order_seek = true;
       const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(read));
       at->SeekToLast();  // within the bounds
       if (at->Valid()) return std::optional(at->key().ToString());
@@ -279,7 +301,9 @@ class RocksStore final : public KeyValueStore {
       AFDG_TRY(resume());
       std::string end(to);
       if (to.empty()) {
-        const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(rocksdb::ReadOptions()));
+        rocksdb::ReadOptions read;
+        read.total_order_seek = true;
+        const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(read));
         at->SeekToLast();
         if (!at->Valid()) return status_of(at->status(), path_);
         end.assign(at->key().data(), at->key().size());
@@ -314,6 +338,12 @@ class RocksStore final : public KeyValueStore {
 
  private:
   static constexpr std::string_view kIncoming = "incoming";
+
+  [[nodiscard]] bool in_one_group(std::string_view from, std::string_view to) const {
+    if (group_size_ == nullptr) return false;
+    const std::size_t size = group_size_(from);
+    return size != 0 && to.size() >= size && to.substr(0, size) == from.substr(0, size);
+  }
 
   [[nodiscard]] Status check_writable() const {
     if (!read_only_) return {};
@@ -430,6 +460,7 @@ class RocksStore final : public KeyValueStore {
   std::uint64_t disk_reserve_bytes_;
   bool write_ahead_log_;
   bool read_only_;
+  Groups::Size group_size_;
   rocksdb::WriteOptions write_;
   std::unique_ptr<rocksdb::DB> db_;
   std::mutex writing_;
