@@ -123,13 +123,20 @@ void RegionHost::write_checkpoints() {
       any = any || results.back().ok();
     }
     const Status flushed = any ? parts_.store->flush() : Status();
+    std::vector<std::future<void>> taken;
     for (std::size_t i = 0; i < now.size(); ++i) {
       const Status result = results[i].ok() ? flushed : results[i];
       if (result.ok()) checkpoints_.fetch_add(1, std::memory_order_relaxed);
-      parts_.lanes->post(now[i].executor->lane(), [executor = now[i].executor, life = now[i].life, result] {
-        executor->checkpoint_written(life, result);
-      });
+      auto told = std::make_shared<std::promise<void>>();
+      taken.push_back(told->get_future());
+      parts_.lanes->post(now[i].executor->lane(),
+                         [executor = now[i].executor, life = now[i].life, result, told] {
+                           executor->checkpoint_written(life, result);
+                           told->set_value();
+                         });
     }
+    // The last to hold a written layer frees it, entry by entry: this thread, so that no lane pauses for it.
+    for (const auto& one : taken) one.wait();
     now.clear();
     lock.lock();
     busy_ = false;

@@ -356,6 +356,11 @@ bool Core::build_frame(LinkState& link, std::string& frame) {
 // stays.
 void Core::say_farewell(Lock& lock) {
   if (slots_ > 0) return;
+  // The last answer may be here before the word that its request was written.
+  closing_ = true;
+  space_.wait_for(lock, kFarewellMax, [this] {
+    return std::none_of(links_.begin(), links_.end(), [](const auto& link) { return link.second->writing; });
+  });
   struct Frame {
     LinkState* link;
     std::uint64_t epoch;
@@ -538,6 +543,7 @@ void Core::on_written(LinkState& link, std::uint64_t epoch) {
   Lock lock(mutex_);
   if (epoch != link.epoch) return;
   link.writing = false;
+  if (closing_) space_.notify_all();
   flush(link, lock);
 }
 

@@ -196,6 +196,7 @@ class Core {
 
   mutable std::mutex mutex_;
   bool stopping_ = false;
+  bool closing_ = false;  // say_farewell() waits for writes to end
   std::vector<std::unique_ptr<Block>> blocks_;
   std::vector<std::uint32_t> free_;
   std::uint32_t slots_ = 0;
