@@ -83,8 +83,9 @@ void Sessions::record(const Identity& identity, Outcome outcome, Timestamp now) 
   Session& session = sessions_[identity.session];
   session.active = now;
   session.dead = false;
-  // Without a place it was acknowledged before its turn came, or did not pass look().
-  if (!has_place(session, identity.sequence)) return;
+  // Without a place it was acknowledged before its turn came, or did not pass look(). The limit of look() is
+  // not asked again: after a crash `below` may be an older one than it saw.
+  if (!session.window.takes(identity.sequence)) return;
   open_bytes_ += outcome.text.size() + kStoredOverhead;
   remember(session, identity.sequence, std::move(outcome));
   session.open.push_back(identity.sequence);

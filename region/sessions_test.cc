@@ -105,6 +105,14 @@ TEST_F(SessionsTest, AnAnswerThatIsAcknowledgedBeforeItsTurnIsNotKept) {
   EXPECT_EQ(sessions_.look(call(1, 1, 3), clock_.now()).verdict, Verdict::kExpired);
 }
 
+// After a crash the stored `below` may lie further back than the one with which a queued message was
+// admitted.
+TEST_F(SessionsTest, AnAnswerBeyondTheLimitIsKeptWhenItsMessageWasLogged) {
+  record(call(1, 1), "one");
+  sessions_.record(call(1, 1 + options_.session_window_max), {.text = "late"}, clock_.now());
+  EXPECT_EQ(sessions_.look(call(1, 1 + options_.session_window_max), clock_.now()).verdict, Verdict::kRepeat);
+}
+
 // A window that moves on against a map, over every alignment of its ring.
 TEST_F(SessionsTest, AWindowIsAMapThatMovesOn) {
   std::map<std::uint64_t, std::string> model;

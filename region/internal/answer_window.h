@@ -15,7 +15,7 @@ namespace afdg::region {
 /// look-up is one step. Thread-safety: confined. Bounds: kSpanMax sequences from the lowest to the highest.
 class AnswerWindow {
  public:
-  static constexpr std::uint64_t kSpanMax = 1u << 20;
+  static constexpr std::uint64_t kSpanMax = 1u << 18;
 
   /// Whether an answer with that sequence has a place.
   [[nodiscard]] bool takes(std::uint64_t sequence) const noexcept {
