@@ -238,6 +238,11 @@ class Verifier {
         good = fail(Code::kCorrupt, "offset " + std::to_string(batch.base().value()) + " follows offset " +
                                         std::to_string(end.value() - 1));
       }
+      // No CRC covers the leader epoch; it never goes back.
+      if (const auto before = lineage.latest(); good.ok() && before && batch.leader_epoch() < *before) {
+        good = fail(Code::kCorrupt, "leader epoch " + std::to_string(batch.leader_epoch().value()) +
+                                        " follows leader epoch " + std::to_string(before->value()));
+      }
       if (!good.ok()) {
         note(file_path, scanner.position(), FindingKind::kDamaged,
              good.error().text() + ": the partition is faulty; copy it again");
