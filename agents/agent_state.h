@@ -33,14 +33,16 @@ class AgentState {
   using VisitItem = std::function<bool(std::int64_t sequence, std::string_view value)>;
   virtual Status items(std::string_view entity, std::string_view key, std::int64_t from_sequence,
                        const VisitItem& visit) const = 0;
-  /// The first and last sequence of an entity key's list; nullopt when it is empty. Costs two look-ups, not a
-  /// scan.
+  /// The first and last sequence of an entity key's list; nullopt when it is empty. Costs one look-up for a
+  /// short list and two for any other, not a scan. The items met on the way go to `seen`: the first one, and
+  /// none or some that follow it.
+  using Seen = std::function<void(std::int64_t sequence, std::string_view value)>;
   struct Bounds {
     std::int64_t first;
     std::int64_t last;
   };
-  [[nodiscard]] virtual Result<std::optional<Bounds>> bounds(std::string_view entity,
-                                                             std::string_view key) const = 0;
+  [[nodiscard]] virtual Result<std::optional<Bounds>> bounds(std::string_view entity, std::string_view key,
+                                                             const Seen& seen) const = 0;
   /// Distinct keys of an entity in byte order, starting at `from`, until visit returns false.
   using VisitKey = std::function<bool(std::string_view key)>;
   virtual Status keys(std::string_view entity, std::string_view from, const VisitKey& visit) const = 0;

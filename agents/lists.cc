@@ -48,15 +48,19 @@ Lists::Kept* Lists::find(std::string_view key) const {
                                                        std::to_string(kKeyBytesMax)));
     return nullptr;
   }
-  auto bounds = agent().state().bounds(name(), key);
+  bytes_ += kListBytes + key.size();
+  const auto made = lists_.try_emplace(std::string(key)).first;
+  Kept& list = made->second;
+  auto bounds = agent().state().bounds(
+      name(), key, [&](std::int64_t sequence, std::string_view item) { keep(list, sequence, item); });
   if (!bounds.ok()) {
+    lists_.erase(made);
     agent().fail_turn(bounds.error());
     return nullptr;
   }
-  bytes_ += kListBytes + key.size();
-  last_ = &*lists_.try_emplace(std::string(key)).first;
-  last_->second.bounds = *bounds;
-  return &last_->second;
+  list.bounds = *bounds;
+  last_ = &*made;
+  return &list;
 }
 
 Lists::Kept* Lists::find_to_write(std::string_view key) {

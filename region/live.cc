@@ -76,28 +76,28 @@ Status LiveState::items(std::string_view entity, std::string_view key, std::int6
   });
 }
 
-Result<std::optional<std::int64_t>> LiveState::first_from(std::string_view entity, std::string_view prefix,
-                                                          std::int64_t sequence) const {
-  std::string from(prefix);
-  put_sequence(from, sequence);
-  std::optional<std::int64_t> found;
-  AFDG_TRY(scan(entity, from, prefix_end(prefix), [&](std::string_view at, std::string_view) {
-    found = get_sequence(at.data() + at.size() - 8);
-    return false;
-  }));
-  return found;
-}
-
 Result<std::optional<agents::AgentState::Bounds>> LiveState::bounds(std::string_view entity,
-                                                                    std::string_view key) const {
+                                                                    std::string_view key,
+                                                                    const Seen& seen) const {
+  constexpr int kShort = 4;  // items of a list that is read whole
   std::string prefix;
   put_list_prefix(prefix, type_, key_, entity, key);
-  AFDG_ASSIGN(const auto first, first_from(entity, prefix, INT64_MIN));
-  if (!first) return std::optional<Bounds>();
+  std::string limit = prefix_end(prefix);
+  std::optional<Bounds> found;
+  int left = kShort;
+  AFDG_TRY(scan(entity, prefix, limit, [&](std::string_view at, std::string_view value) {
+    if (left-- == 0) return false;
+    const std::int64_t sequence = get_sequence(at.data() + at.size() - 8);
+    if (!found) found = Bounds{sequence, sequence};
+    found->last = sequence;
+    seen(sequence, value);
+    return true;
+  }));
+  if (left >= 0) return found;
   const std::string from = prefix;
-  std::string single, limit = prefix_end(prefix);
+  std::string single;
   item_key(single, type_, key_, {.entity = entity, .key = {}, .sequence = 0});
-  // first_from() has indexed the turn's writes, if there are any.
+  // scan() has indexed the turn's writes, if there are any.
   const auto& index = core_.write_index_;
   std::optional<std::string> stored;
   bool asked = false;
@@ -110,11 +110,11 @@ Result<std::optional<agents::AgentState::Bounds>> LiveState::bounds(std::string_
       asked = true;
     }
     if (!next_to && stored && (write == index.end() || *stored > write->first))
-      return std::optional(Bounds{*first, get_sequence(stored->data() + stored->size() - 8)});
+      return std::optional(Bounds{found->first, get_sequence(stored->data() + stored->size() - 8)});
     if (write == index.end()) return fail(Code::kCorrupt, "a list has a first item and no last");
     if (write->second->value) {
       const std::string_view last = write->first;
-      return std::optional(Bounds{*first, get_sequence(last.data() + last.size() - 8)});
+      return std::optional(Bounds{found->first, get_sequence(last.data() + last.size() - 8)});
     }
     limit.assign(write->first);
   }

@@ -81,10 +81,10 @@ class Harness final : public AgentState {
     turn("Abort", [&](AgentState& state) { status = state.items(entity, key, from, visit); });
     return status;
   }
-  [[nodiscard]] Result<std::optional<Bounds>> bounds(std::string_view entity,
-                                                     std::string_view key) const override {
+  [[nodiscard]] Result<std::optional<Bounds>> bounds(std::string_view entity, std::string_view key,
+                                                     const Seen& seen) const override {
     std::optional<Bounds> found;
-    turn("Abort", [&](AgentState& state) { found = state.bounds(entity, key).value(); });
+    turn("Abort", [&](AgentState& state) { found = state.bounds(entity, key, seen).value(); });
     return found;
   }
   Status keys(std::string_view entity, std::string_view from, const VisitKey& visit) const override {
@@ -149,7 +149,8 @@ TEST(LiveState, LongListsAreFoundByJumping) {
   harness.commit();
   harness.reopen();
   for (const std::int64_t start : starts) {
-    const auto bounds = harness.bounds("e", std::to_string(start)).value();
+    const auto bounds =
+        harness.bounds("e", std::to_string(start), [](std::int64_t, std::string_view) {}).value();
     ASSERT_TRUE(bounds);
     EXPECT_EQ(bounds->first, start);
     EXPECT_EQ(bounds->last, start + 699);

@@ -66,7 +66,7 @@ Status RegionCore::replay(Epoch epoch) {
     if (table_.dirty_bytes() >= options_.dirty_bytes_max) {
       table_.freeze();
       const Status written =
-          StateTable::write(*table_.frozen_layer(), table_.store(), table_.prefix(), {from, epoch});
+          StateTable::write({{table_.frozen_layer().get(), table_.prefix(), {from, epoch}}}, table_.store());
       table_.thaw(written.ok());
       AFDG_TRY(written);
       checkpointed_ = from;

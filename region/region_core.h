@@ -25,8 +25,9 @@ struct Checkpoint {
   std::shared_ptr<const StateTable::Frozen> frozen;
   std::string prefix;
   StoreMark mark;
+  [[nodiscard]] StateTable::Part part() const noexcept { return {frozen.get(), prefix, mark}; }
   /// Applied in one piece; not durable before the store's flush().
-  Status write(store::KeyValueStore& store) const { return StateTable::write(*frozen, store, prefix, mark); }
+  Status write(store::KeyValueStore& store) const { return StateTable::write({part()}, store); }
 };
 
 struct RegionInfo {

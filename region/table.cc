@@ -221,27 +221,35 @@ void StateTable::freeze() {
   dirty_bytes_ = 0;
 }
 
-Status StateTable::write(const Frozen& frozen, store::KeyValueStore& store, std::string_view prefix,
-                         StoreMark mark) {
-  std::vector<const KeyMap::Entry*> sorted;
-  sorted.reserve(frozen.layer.map.size());
-  std::size_t bytes = 0;
-  frozen.layer.map.for_each([&](const KeyMap::Entry& entry) {
-    sorted.push_back(&entry);
-    bytes += prefix.size() + entry.key().size();
-  });
-  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->key() < b->key(); });
-  const std::string mark_bytes = encode_mark(mark);
+Status StateTable::write(std::vector<Part> parts, store::KeyValueStore& store) {
+  std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) { return a.prefix < b.prefix; });
+  std::size_t count = 0, bytes = 0, largest = 0;
+  std::vector<std::string> marks;
+  for (const Part& part : parts) {
+    count += part.frozen->layer.map.size() + 1;
+    largest = std::max(largest, part.frozen->layer.map.size());
+    bytes += part.prefix.size();
+    part.frozen->layer.map.for_each(
+        [&](const KeyMap::Entry& entry) { bytes += part.prefix.size() + entry.key().size(); });
+    marks.push_back(encode_mark(part.mark));
+  }
   std::string keys;
-  keys.reserve(bytes + prefix.size());
+  keys.reserve(bytes);  // views point into it
   std::vector<store::Change> changes;
-  changes.reserve(sorted.size() + 1);
-  keys.append(prefix);
-  changes.push_back({std::string_view(keys), mark_bytes});
-  for (const auto* entry : sorted) {
+  changes.reserve(count);
+  std::vector<const KeyMap::Entry*> sorted;
+  sorted.reserve(largest);
+  const auto add = [&](std::string_view prefix, std::string_view key, std::optional<std::string_view> value) {
     const std::size_t at = keys.size();
-    keys.append(prefix).append(entry->key());
-    changes.push_back({std::string_view(keys).substr(at), entry->value()});
+    keys.append(prefix).append(key);
+    changes.push_back({std::string_view(keys).substr(at), value});
+  };
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    sorted.clear();
+    parts[i].frozen->layer.map.for_each([&](const KeyMap::Entry& entry) { sorted.push_back(&entry); });
+    std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->key() < b->key(); });
+    add(parts[i].prefix, {}, marks[i]);
+    for (const auto* entry : sorted) add(parts[i].prefix, entry->key(), entry->value());
   }
   return store.apply(changes);
 }

@@ -75,8 +75,14 @@ class StateTable {
   /// Sorted, with the mark, in one apply(). May run on another thread while the table goes on.
   struct Frozen;
   [[nodiscard]] std::shared_ptr<const Frozen> frozen_layer() const noexcept { return frozen_; }
-  static Status write(const Frozen& frozen, store::KeyValueStore& store, std::string_view prefix,
-                      StoreMark mark);
+  struct Part {
+    const Frozen* frozen;
+    std::string_view prefix;
+    StoreMark mark;
+  };
+  /// Several regions' layers, each with its prefix. Errors: of KeyValueStore::apply(); nothing is written
+  /// then.
+  static Status write(std::vector<Part> parts, store::KeyValueStore& store);
   /// The frozen layer is in the store (ok) or comes back under the dirty one (not ok).
   void thaw(bool written);
 

@@ -53,9 +53,9 @@ TEST(StateTable, ReadsItsLayersAsOneMap) {
         } else if (random.next() % 4 == 0) {
           table.thaw(false);
         } else {
-          ASSERT_TRUE(
-              StateTable::write(*table.frozen_layer(), *store, table.prefix(), {Offset(step), Epoch(1)})
-                  .ok());
+          ASSERT_TRUE(StateTable::write(
+                          {{table.frozen_layer().get(), table.prefix(), {Offset(step), Epoch(1)}}}, *store)
+                          .ok());
           table.thaw(true);
         }
         break;

@@ -14,6 +14,8 @@ namespace afdg::server {
 namespace {
 
 constexpr std::uint64_t kDirtyBytesMin = 4u << 20;
+constexpr std::chrono::milliseconds kCheckpointsGather{50};
+constexpr std::size_t kCheckpointsMax = 256;  // written together
 
 /// Kafka's names of a topic's settings. The catalog has checked them.
 log::TopicOptions topic_options(const catalog::Topic& topic) {
@@ -113,20 +115,21 @@ void RegionHost::write_checkpoints() {
     queue_changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
     if (queue_.empty()) return;
     busy_ = true;
-    std::deque<Written> now;
-    now.swap(queue_);
-    lock.unlock();
-    std::vector<Status> results;
-    bool any = false;
-    for (const Written& one : now) {
-      results.push_back(one.checkpoint.write(*parts_.store));
-      any = any || results.back().ok();
+    // Those of a tick() come together and make one file of the store: each read looks at fewer.
+    queue_changed_.wait_for(lock, kCheckpointsGather, [this] { return stopping_; });
+    std::vector<Written> now;
+    std::vector<region::StateTable::Part> parts;
+    while (!queue_.empty() && now.size() < kCheckpointsMax) {
+      now.push_back(std::move(queue_.front()));
+      queue_.pop_front();
     }
-    const Status flushed = any ? parts_.store->flush() : Status();
+    lock.unlock();
+    for (const Written& one : now) parts.push_back(one.checkpoint.part());
+    Status result = region::StateTable::write(std::move(parts), *parts_.store);
+    if (result.ok()) result = parts_.store->flush();
+    if (result.ok()) checkpoints_.fetch_add(now.size(), std::memory_order_relaxed);
     std::vector<std::future<void>> taken;
     for (std::size_t i = 0; i < now.size(); ++i) {
-      const Status result = results[i].ok() ? flushed : results[i];
-      if (result.ok()) checkpoints_.fetch_add(1, std::memory_order_relaxed);
       auto told = std::make_shared<std::promise<void>>();
       taken.push_back(told->get_future());
       parts_.lanes->post(now[i].executor->lane(),

@@ -3,6 +3,7 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
+#include <rocksdb/rate_limiter.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/sst_file_writer.h>
 #include <rocksdb/table.h>
@@ -25,8 +26,16 @@ namespace {
 
 /// From this size on, an apply becomes a sorted file that RocksDB takes in as it is: a fraction of the
 /// memtable's cost.
-constexpr std::uint64_t kIngestBytesMin = 4u << 20;
-constexpr int kOpenFilesMax = 256;
+constexpr std::uint64_t kIngestBytesMin = 1u << 20;
+/// Small files make small compactions, which readers feel less.
+constexpr std::uint64_t kTableBytes = 16u << 20;
+constexpr std::uint64_t kFilterPartBytes = 32u << 10;
+/// A second: what compactions write at least, and in how many seconds they are to be done.
+constexpr std::int64_t kCompactionBytesMin = 4 << 20;
+constexpr std::int64_t kCompactionBytesMax = 1 << 30;
+constexpr std::int64_t kCompactionSeconds = 20;
+constexpr std::int64_t kRefillMicros = 20'000;
+constexpr int kOpenFilesMax = 1024;
 constexpr std::uint64_t kFlushMarginBytes = 256 << 10;  // a table's index and filter, and the manifest
 constexpr int kBackgroundJobs = 2;
 constexpr auto kFlushWaitMax = std::chrono::seconds(30);
@@ -104,6 +113,8 @@ rocksdb::BlockBasedTableOptions table_options(const std::shared_ptr<rocksdb::Cac
   table.cache_index_and_filter_blocks = true;
   table.cache_index_and_filter_blocks_with_high_priority = true;
   table.pin_top_level_index_and_filter = true;
+  table.metadata_block_size = kFilterPartBytes;
+  table.metadata_cache_options.partition_pinning = rocksdb::PinningTier::kFlushedAndSimilar;
   return table;
 }
 
@@ -138,6 +149,9 @@ rocksdb::Options db_options(const RocksOptions& options, const std::shared_ptr<r
   db.compression = rocksdb::kLZ4Compression;
   if (options.group_size != nullptr) db.prefix_extractor = std::make_shared<Groups>(options.group_size);
   db.level_compaction_dynamic_level_bytes = true;
+  db.target_file_size_base = kTableBytes;
+  // Compactions take their time, so that whoever reads meanwhile hardly notices: see pace().
+  db.rate_limiter.reset(rocksdb::NewGenericRateLimiter(kCompactionBytesMin, kRefillMicros));
   db.write_buffer_size = static_cast<std::size_t>(options.write_buffer_bytes);
   // The memtables' bound: with that many unflushed, writers wait. (The manager's own stall is not used: it
   // would wait for ever on a full disk, where this one reports the error.)
@@ -404,7 +418,16 @@ class RocksStore final : public KeyValueStore {
       std::this_thread::sleep_for(kFlushPoll);
     }
     unflushed_ = false;
+    pace();
     return {};
+  }
+
+  /// Compactions write as fast as what is left to compact needs.
+  void pace() const {
+    const std::uint64_t left = property(rocksdb::DB::Properties::kEstimatePendingCompactionBytes);
+    const auto rate =
+        static_cast<std::int64_t>(std::min<std::uint64_t>(left / kCompactionSeconds, kCompactionBytesMax));
+    options_.rate_limiter->SetBytesPerSecond(std::max(rate, kCompactionBytesMin));
   }
 
   /// The value of an integer property; an unknown one is a number that no caller takes for done.
@@ -451,6 +474,7 @@ class RocksStore final : public KeyValueStore {
     options.failed_move_fall_back_to_copy = true;
     options.write_global_seqno = false;
     const auto status = db_->IngestExternalFile({incoming}, options);
+    if (status.ok()) pace();
     return status.ok() ? Status() : failed(status);
   }
 

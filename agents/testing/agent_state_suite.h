@@ -55,8 +55,19 @@ class AgentStateSuite : public ::testing::Test {
     return found;
   }
   std::optional<std::pair<std::int64_t, std::int64_t>> bounds(std::string_view entity, std::string_view key) {
-    const auto found = harness_.state().bounds(entity, key).value();
+    std::vector<std::pair<std::int64_t, std::string>> seen;
+    const auto found = harness_.state()
+                           .bounds(entity, key,
+                                   [&](std::int64_t sequence, std::string_view value) {
+                                     seen.emplace_back(sequence, value);
+                                   })
+                           .value();
+    EXPECT_EQ(seen.empty(), !found.has_value());
     if (!found) return std::nullopt;
+    auto list = items(entity, key);
+    EXPECT_LE(seen.size(), list.size());
+    list.resize(std::min(list.size(), seen.size()));
+    EXPECT_EQ(seen, list) << "what is seen is not how the list begins";
     return std::pair(found->first, found->last);
   }
   template <typename Write>

@@ -40,15 +40,18 @@ Status FakeState::items(std::string_view entity, std::string_view key, std::int6
   return {};
 }
 
-Result<std::optional<AgentState::Bounds>> FakeState::bounds(std::string_view entity,
-                                                            std::string_view key) const {
+Result<std::optional<AgentState::Bounds>> FakeState::bounds(std::string_view entity, std::string_view key,
+                                                            const Seen& seen) const {
   AFDG_TRY(read());
   std::optional<Bounds> found;
   const Items all = merged();
   for (auto at = all.lower_bound(Key(entity, key, kLowest)); at != all.end(); ++at) {
     const auto& [its_entity, its_key, sequence] = at->first;
     if (its_entity != entity || its_key != key) break;
-    if (!found) found = Bounds{.first = sequence, .last = sequence};
+    if (!found) {
+      found = Bounds{.first = sequence, .last = sequence};
+      seen(sequence, at->second);
+    }
     found->last = sequence;
   }
   return found;

@@ -25,8 +25,8 @@ class FakeState final : public AgentState {
   [[nodiscard]] Result<std::optional<std::string>> get(const ItemId& item) const override;
   Status items(std::string_view entity, std::string_view key, std::int64_t from_sequence,
                const VisitItem& visit) const override;
-  [[nodiscard]] Result<std::optional<Bounds>> bounds(std::string_view entity,
-                                                     std::string_view key) const override;
+  [[nodiscard]] Result<std::optional<Bounds>> bounds(std::string_view entity, std::string_view key,
+                                                     const Seen& seen) const override;
   Status keys(std::string_view entity, std::string_view from, const VisitKey& visit) const override;
   void put(const ItemId& item, std::string_view value) override;
   void erase(const ItemId& item) override;

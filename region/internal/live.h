@@ -20,8 +20,8 @@ class LiveState final : public agents::AgentState {
   [[nodiscard]] Result<std::optional<std::string>> get(const agents::ItemId& item) const override;
   Status items(std::string_view entity, std::string_view key, std::int64_t from_sequence,
                const VisitItem& visit) const override;
-  [[nodiscard]] Result<std::optional<Bounds>> bounds(std::string_view entity,
-                                                     std::string_view key) const override;
+  [[nodiscard]] Result<std::optional<Bounds>> bounds(std::string_view entity, std::string_view key,
+                                                     const Seen& seen) const override;
   Status keys(std::string_view entity, std::string_view from, const VisitKey& visit) const override;
   void put(const agents::ItemId& item, std::string_view value) override;
   void erase(const agents::ItemId& item) override;
@@ -30,9 +30,6 @@ class LiveState final : public agents::AgentState {
   /// The list [from, to) with the running turn's writes laid over it.
   Status scan(std::string_view entity, std::string_view from, std::string_view to,
               const StateTable::Visit& visit) const;
-  /// The item with the least sequence from `sequence` on, of a list whose prefix is given.
-  Result<std::optional<std::int64_t>> first_from(std::string_view entity, std::string_view prefix,
-                                                 std::int64_t sequence) const;
   [[nodiscard]] RegionCore::Write* staged(std::string_view key) const;
   RegionCore::Write* stage(const agents::ItemId& item);
 
