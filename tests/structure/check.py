@@ -45,8 +45,12 @@ def check_format(root=project.ROOT, build=None):
 
 
 def check_generated(root=project.ROOT, build=None):
-    done = subprocess.run([sys.executable, str(root / "tools/gen_errors.py"), "--check"], capture_output=True, text=True)
-    return [] if done.returncode == 0 else [done.stderr.strip()]
+    problems = []
+    for generator in ("gen_errors.py", "gen_kafka.py"):
+        done = subprocess.run([sys.executable, str(root / "tools" / generator), "--check"], capture_output=True, text=True)
+        if done.returncode != 0:
+            problems.append(done.stderr.strip())
+    return problems
 
 
 def anchors(text):

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <functional>
+
+#include "kafka/frame.h"
+#include "kafka/messages/api_versions.h"
+
+namespace afdg::kafka {
+
+/// The answer to an ApiVersions request: the rows of kafka/api.def for which `served` is true, or an error
+/// code in it for a version that is not known (then with the list, KIP-511) and for a client name that is not
+/// one (KIP-511: letters and digits, within it also '-' and '.'). Errors: kInvalidArgument for a body that
+/// cannot be read; close the connection.
+[[nodiscard]] Result<ApiVersionsResponse> answer_api_versions(const Request& request,
+                                                              const std::function<bool(Key)>& served);
+
+}  // namespace afdg::kafka
