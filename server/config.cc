@@ -68,14 +68,14 @@ std::string variable_of(const std::string& name) {
   return variable;
 }
 
-std::string remedy(const std::string& name) {
-  return ": correct it; 'afdgd --help' says what " + name + " takes";
+std::string remedy(const Config& config, const std::string& name) {
+  return ": correct it; '" + config.program + " --help' says what " + name + " takes";
 }
 
 Status apply(Config& config, const ConfigKey& key, const std::string& value, const std::string& source) {
   const Status set = key.set(config, value);
   if (set.ok()) return {};
-  return fail(Code::kInvalidArgument, source + ": " + set.error().text() + remedy(key.name));
+  return fail(Code::kInvalidArgument, source + ": " + set.error().text() + remedy(config, key.name));
 }
 
 Status read_file(const std::string& path, const std::set<std::string>& given, Config& config) {
@@ -93,8 +93,8 @@ Status read_file(const std::string& path, const std::set<std::string>& given, Co
     const auto key =
         std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& one) { return one.name == name; });
     if (key == keys.end() || name == "config" || name == "check-config") {
-      return fail(Code::kInvalidArgument,
-                  path + ": key '" + name + "' is not known: remove it; 'afdgd --help' lists the keys");
+      return fail(Code::kInvalidArgument, path + ": key '" + name + "' is not known: remove it; '" +
+                                              config.program + " --help' lists the keys");
     }
     if (given.contains(name)) continue;
     const auto kind = [&](const char* wanted) {
@@ -193,9 +193,18 @@ const std::vector<ConfigKey>& config_keys() {
   return keys;
 }
 
+std::string program_name(const std::string& path) {
+  std::string name = path.substr(path.rfind('/') + 1);
+  return name.empty() ? "afdgd" : name;
+}
+
 Result<CommandLine> read_command_line(int argc, const char* const* argv) {
   CommandLine line;
-  CLI::App app("afdgd, the server of AFDG: an actor-based data grid on a durable log.", "afdgd");
+  line.config.program = program_name(argc > 0 ? argv[0] : "");
+  const std::string& program = line.config.program;
+  CLI::App app(program + (program == "afdgd" ? ", the server" : ", a server") +
+                   " of AFDG: an actor-based data grid on a durable log.",
+               program);
   app.set_help_flag();
   bool help = false, version = false;
   app.add_flag("-h,--help", help, "this text");
@@ -234,11 +243,12 @@ Result<CommandLine> read_command_line(int argc, const char* const* argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     std::string text = error.what();
-    return fail(Code::kInvalidArgument, text + ": 'afdgd --help' lists the flags");
+    return fail(Code::kInvalidArgument, text + ": '" + program + " --help' lists the flags");
   }
   if (help || version) {
     line.verb = help ? CommandLine::Verb::kHelp : CommandLine::Verb::kShowVersion;
-    line.text = help ? (verify->parsed() ? verify : &app)->help() : "afdgd " + std::string(kVersion) + "\n";
+    line.text =
+        help ? (verify->parsed() ? verify : &app)->help() : program + " " + std::string(kVersion) + "\n";
     return line;
   }
   std::set<std::string> taken;
@@ -259,7 +269,7 @@ Result<CommandLine> read_command_line(int argc, const char* const* argv) {
     if (!verify_data.empty()) line.config.data = verify_data;
     if (line.config.data.empty())
       return fail(Code::kInvalidArgument,
-                  "afdgd verify needs --data DIR: name the data directory of a stopped node");
+                  program + " verify needs --data DIR: name the data directory of a stopped node");
     return line;
   }
   if (line.config.dev) {

@@ -14,6 +14,7 @@ namespace afdg::server {
 /// What a node is told from outside: flags, AFDGD_X variables and a TOML file; flags win over variables,
 /// variables over the file.
 struct Config {
+  std::string program = "afdgd";  ///< what the user called; its messages say so
   std::string data;
   std::string listen = "127.0.0.1:7400";
   std::string advertise;  ///< empty: as listen
@@ -61,8 +62,10 @@ struct CommandLine {
   Config config;
   std::string text;  ///< kHelp, kShowVersion: what to print
 };
-/// Reads flags, variables and the file, and judges them. Errors: kInvalidArgument (exit 2), a sentence that
-/// names key, value and remedy.
+/// What messages call the program: the last part of its path, "afdgd" when that is empty.
+[[nodiscard]] std::string program_name(const std::string& path);
+/// Reads flags, variables and the file, and judges them; argv[0] names the program. Errors: kInvalidArgument
+/// (exit 2), a sentence that names key, value and remedy.
 Result<CommandLine> read_command_line(int argc, const char* const* argv);
 /// The rules between keys: addresses, roles, --insecure. Errors: kInvalidArgument.
 Status check_config(const Config& config);

@@ -81,6 +81,21 @@ TEST(ConfigTest, HelpNamesEveryKey) {
   for (const ConfigKey& key : config_keys()) EXPECT_THAT(line->text, HasSubstr("--" + key.name));
 }
 
+TEST(ConfigTest, AProgramOfItsOwnIsCalledByItsNameAndNotAfdgd) {
+  const auto told = [](std::vector<const char*> arguments) {
+    const auto line = read_command_line(static_cast<int>(arguments.size()), arguments.data());
+    return line.ok() ? line->text : line.error().text();
+  };
+  for (const std::string& text : {told({"/opt/bin/my_server", "--help"}), told({"my_server", "--version"}),
+                                  told({"my_server", "verify"}), told({"my_server", "--dev", "--lanes", "x"}),
+                                  told({"my_server", "--no-such-flag"})}) {
+    EXPECT_THAT(text, HasSubstr("my_server")) << text;
+    EXPECT_EQ(text.find("/opt/bin"), std::string::npos) << text;
+    EXPECT_EQ(text.find("afdgd"), std::string::npos) << text;
+  }
+  EXPECT_THAT(told({"", "--version"}), HasSubstr("afdgd "));
+}
+
 /// The table of docs/configuration.md. AFDG_WRITE_DOCS=1 writes it anew.
 std::string table() {
   std::string text = "| key | standard | what |\n|---|---|---|\n";

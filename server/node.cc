@@ -28,8 +28,8 @@ std::vector<const char*> pointers(const std::vector<std::string>& arguments) {
   return raw;
 }
 
-int failed(const Error& error) {
-  std::fprintf(stderr, "afdgd: %s\n", error.text().c_str());
+int failed(const std::string& program, const Error& error) {
+  std::fprintf(stderr, "%s: %s\n", program.c_str(), error.text().c_str());
   return server::exit_code(error.code());
 }
 
@@ -57,12 +57,14 @@ int Node::run() {
   using Verb = server::CommandLine::Verb;
   const auto raw = pointers(arguments_);
   auto line = server::read_command_line(static_cast<int>(raw.size()), raw.data());
-  if (!line.ok()) return failed(line.error());
+  if (!line.ok())
+    return failed(server::program_name(arguments_.empty() ? "" : arguments_.front()), line.error());
+  const std::string program = line->config.program;
   if (line->verb == Verb::kHelp || line->verb == Verb::kShowVersion) {
     std::fputs(line->text.c_str(), stdout);
     return 0;
   }
-  if (line->verb == Verb::kVerify) return server::verify_node(line->config.data);
+  if (line->verb == Verb::kVerify) return server::verify_node(line->config.data, program);
   if (line->config.check_config) {
     std::puts("the configuration is good");
     return 0;
@@ -85,7 +87,7 @@ int Node::run() {
     return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
   };
   auto node = server::start_node(std::move(setup));
-  if (!node.ok()) return node.code() == Code::kCancelled ? 0 : failed(node.error());
+  if (!node.ok()) return node.code() == Code::kCancelled ? 0 : failed(program, node.error());
   int number = 0;
   do {
     sigwait(&signals, &number);
@@ -93,7 +95,7 @@ int Node::run() {
   std::puts("stopping");
   std::fflush(stdout);
   const Status stopped = (*node)->stop();
-  if (!stopped.ok()) return failed(stopped.error());
+  if (!stopped.ok()) return failed(program, stopped.error());
   std::puts("stopped");
   return 0;
 }

@@ -326,8 +326,8 @@ class Runtime final : public RunningNode {
     };
     char took[32];
     std::snprintf(took, sizeof took, "%.2f", seconds);
-    line("afdgd " + std::string(kVersion) + ", node " + std::to_string(routes->self.value()) + ", roles " +
-         config_.roles);
+    line(config_.program + " " + std::string(kVersion) + ", node " + std::to_string(routes->self.value()) +
+         ", roles " + config_.roles);
     line("data       " + config_.data + (temporary_.empty() ? "" : " (temporary)"));
     line("listen     " + address_ + " (gRPC)");
     line("http       " +

@@ -25,7 +25,8 @@ constexpr std::size_t kDifferencesTold = 10;
 
 class Verify {
  public:
-  explicit Verify(DataDirectory& directory) : directory_(directory) {}
+  Verify(DataDirectory& directory, std::string program)
+      : directory_(directory), program_(std::move(program)) {}
 
   int run() {
     if (const Status done = check(); !done.ok()) {
@@ -47,7 +48,7 @@ class Verify {
   void damage(const std::string& sentence) {
     ++damages_;
     std::fflush(stdout);
-    std::fprintf(stderr, "afdgd verify: %s\n", sentence.c_str());
+    std::fprintf(stderr, "%s verify: %s\n", program_.c_str(), sentence.c_str());
   }
 
   Status check() {
@@ -218,6 +219,7 @@ class Verify {
   }
 
   DataDirectory& directory_;
+  const std::string program_;
   std::unique_ptr<catalog::Catalog> catalog_;
   std::uint64_t damages_ = 0, batches_ = 0, records_ = 0, regions_ = 0;
   std::set<std::string> differing_;
@@ -225,13 +227,13 @@ class Verify {
 
 }  // namespace
 
-int verify_node(const std::string& data) {
+int verify_node(const std::string& data, const std::string& program) {
   auto directory = DataDirectory::inspect(store::posix_file_system(), data);
   if (!directory.ok()) {
-    std::fprintf(stderr, "afdgd verify: %s\n", directory.error().text().c_str());
+    std::fprintf(stderr, "%s verify: %s\n", program.c_str(), directory.error().text().c_str());
     return exit_code(directory.code());
   }
-  return Verify(**directory).run();
+  return Verify(**directory, program).run();
 }
 
 }  // namespace afdg::server
