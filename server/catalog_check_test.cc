@@ -41,7 +41,10 @@ TEST(CatalogCheckTest, ATopicWhoseIdWasNeverGivenIsDamageAndADeletedOneIsNot) {
   node.roles = {"catalog", "region"};
   node.types = {"entity"};
   const NodeId self = catalog->node_started(node, clock.now()).value();
-  const catalog::Topic topic = catalog->create_topic({.name = "words", .partitions = 1}, clock.now()).value();
+  catalog::Catalog::NewTopic words;
+  words.name = "words";
+  words.partitions = 1;
+  const catalog::Topic topic = catalog->create_topic(words, clock.now()).value();
   ASSERT_TRUE(log->create_partition({topic.id, PartitionIndex(0)}, topic.name).ok());
   EXPECT_TRUE(catalog_fits(*catalog, self, log.get(), "DIR/catalog").ok());
   // The process may have died between the two halves of a deletion.

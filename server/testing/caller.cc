@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <charconv>
+#include <tuple>
 
 #include "afdg/v1/admin.grpc.pb.h"
 #include "afdg/v1/data.grpc.pb.h"
@@ -29,9 +30,23 @@ Status status_of(const grpc::Status& status, const grpc::ClientContext& context)
   return fail(code_from_number(number), status.error_message());
 }
 
+struct Context : grpc::ClientContext {
+  Context() { set_deadline(std::chrono::system_clock::now() + kTimeout); }
+};
+
 std::pair<std::string, std::string> split(const std::string& agent) {
   const std::size_t slash = agent.find('/');
   return {agent.substr(0, slash), agent.substr(slash + 1)};
+}
+
+v1::RequestCall request_call(const std::string& grid, const std::string& agent, const std::string& message,
+                             const std::string& json) {
+  v1::RequestCall call;
+  call.set_grid(grid);
+  std::tie(*call.mutable_type(), *call.mutable_key()) = split(agent);
+  call.set_message(message);
+  call.set_json(json);
+  return call;
 }
 
 }  // namespace
@@ -54,8 +69,7 @@ struct Caller::State {
   Result<Answer> admin_call(grpc::Status (v1::Admin::Stub::*method)(grpc::ClientContext*, const Request&,
                                                                     Answer*),
                             const Request& request) {
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kTimeout);
+    Context context;
     Answer answer;
     AFDG_TRY(status_of((admin.get()->*method)(&context, request, &answer), context));
     return answer;
@@ -74,15 +88,9 @@ Caller::~Caller() = default;
 Result<std::string> Caller::request(const std::string& grid, const std::string& agent,
                                     const std::string& message, const std::string& json,
                                     const std::string& id) {
-  v1::RequestCall call;
-  call.set_grid(grid);
-  call.set_type(split(agent).first);
-  call.set_key(split(agent).second);
-  call.set_message(message);
-  call.set_json(json);
+  v1::RequestCall call = request_call(grid, agent, message, json);
   call.set_request_id(id);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kTimeout);
+  Context context;
   v1::RequestAnswer answer;
   AFDG_TRY(status_of(state_->data->Request(&context, call, &answer), context));
   return answer.json();
@@ -90,22 +98,15 @@ Result<std::string> Caller::request(const std::string& grid, const std::string& 
 
 Result<v1::SendReceipt> Caller::send(const std::string& grid, const std::string& agent,
                                      const std::string& message, const std::string& json) {
-  v1::RequestCall call;
-  call.set_grid(grid);
-  call.set_type(split(agent).first);
-  call.set_key(split(agent).second);
-  call.set_message(message);
-  call.set_json(json);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kTimeout);
+  const v1::RequestCall call = request_call(grid, agent, message, json);
+  Context context;
   v1::SendReceipt receipt;
   AFDG_TRY(status_of(state_->data->Send(&context, call, &receipt), context));
   return receipt;
 }
 
 std::vector<v1::FanoutOutcome> Caller::fanout(const v1::FanoutCall& call, Status* status) {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kTimeout);
+  Context context;
   auto reader = state_->data->Fanout(&context, call);
   std::vector<v1::FanoutOutcome> outcomes;
   v1::FanoutOutcome outcome;
@@ -158,8 +159,7 @@ Result<std::vector<v1::ConsumedRecord>> Caller::consume(const std::string& topic
   v1::ConsumeCall call;
   call.set_topic(topic);
   call.set_stop_at_end(true);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kTimeout);
+  Context context;
   auto reader = state_->admin->Consume(&context, call);
   std::vector<v1::ConsumedRecord> records;
   v1::ConsumedRecords page;
@@ -171,8 +171,7 @@ Result<std::vector<v1::ConsumedRecord>> Caller::consume(const std::string& topic
 Result<bool> Caller::healthy() {
   // grpc.health.v1.Health/Check with an empty request; field 1 of the answer is the status, 1 is SERVING.
   grpc::GenericStub stub(state_->channel);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kTimeout);
+  Context context;
   grpc::CompletionQueue queue;
   grpc::Slice empty;
   grpc::ByteBuffer request(&empty, 1), answer;
