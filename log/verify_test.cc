@@ -137,6 +137,41 @@ TEST(Verify, EveryFlippedByteOfASegmentIsFound) {
   }
 }
 
+// The field that no CRC covers, lowered in each batch that follows one of its own epoch.
+TEST(Verify, ALeaderEpochThatGoesBackIsDamageAtItsBatch) {
+  constexpr std::uint64_t kEpochLowByte = 15;
+  auto whole = make(true);
+  std::size_t tried = 0;
+  Epoch before(-1);
+  for (const std::string& name : whole->list(kDirectory).value()) {
+    if (!name.ends_with(".log")) continue;
+    const std::string bytes = whole->read_file(kDirectory + name).value();
+    std::size_t at = 0;
+    while (at < bytes.size()) {
+      const BatchView batch = BatchView::parse(std::string_view(bytes).substr(at)).value();
+      const Epoch epoch = batch.leader_epoch();
+      if (epoch > Epoch(0) && epoch == before) {
+        auto fs = whole->clone();
+        ASSERT_TRUE(
+            fs->flip(kDirectory + name, at + kEpochLowByte, static_cast<std::uint8_t>(epoch.value())).ok());
+        const auto found = findings(*fs);
+        ASSERT_FALSE(found.empty()) << name << " at " << at;
+        EXPECT_EQ(found.front().file, kDirectory + name);
+        EXPECT_EQ(found.front().position, at);
+        EXPECT_EQ(found.front().kind, FindingKind::kDamaged);
+        EXPECT_NE(found.front().sentence.find("leader epoch 0 follows leader epoch " +
+                                              std::to_string(epoch.value())),
+                  std::string::npos)
+            << found.front().sentence;
+        ++tried;
+      }
+      before = epoch;
+      at += batch.size();
+    }
+  }
+  EXPECT_EQ(tried, 18u);  // of 20 batches with epoch 1 or 2 each epoch's first does not go back
+}
+
 TEST(Verify, AShortenedSegmentIsFound) {
   auto fs = make(true);
   {
