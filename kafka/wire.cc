@@ -43,7 +43,6 @@ void Writer::string(std::string_view v, bool compact) {
 
 void Writer::records(const Records& v, bool compact) {
   if (v.is_null()) return length(-1, compact);
-  AFDG_ASSERT(v.size() < kFrameBytesMax, "records of a partition are 2 GiB or more");
   length(static_cast<std::int64_t>(v.size()), compact);
   if (v.size() == 0) return;
   if (!v.is_external() && v.size() <= kCopiedBytesMax) return bytes(v.bytes());

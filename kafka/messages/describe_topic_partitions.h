@@ -10,6 +10,16 @@
 
 namespace afdg::kafka {
 
+/// Where a page begins.
+struct TopicCursor {
+  std::string_view topic_name;
+  std::int32_t partition_index = 0;
+  static constexpr void fields(auto& v) {
+    v(&TopicCursor::topic_name, "TopicName", since(0));
+    v(&TopicCursor::partition_index, "PartitionIndex", since(0));
+  }
+};
+
 /// Topics in pages of response_partition_limit partitions, from the cursor on (KIP-966).
 struct DescribeTopicPartitionsRequest {
   static constexpr MessageId kId{Key::kDescribeTopicPartitions, "DescribeTopicPartitionsRequest"};
@@ -19,18 +29,9 @@ struct DescribeTopicPartitionsRequest {
     static constexpr void fields(auto& v) { v(&Topic::name, "Name", since(0)); }
   };
 
-  struct Cursor {
-    std::string_view topic_name;
-    std::int32_t partition_index = 0;
-    static constexpr void fields(auto& v) {
-      v(&Cursor::topic_name, "TopicName", since(0));
-      v(&Cursor::partition_index, "PartitionIndex", since(0));
-    }
-  };
-
   std::vector<Topic> topics;
   std::int32_t response_partition_limit = 2000;
-  std::optional<Cursor> cursor;
+  std::optional<TopicCursor> cursor;
   static constexpr void fields(auto& v) {
     v(&DescribeTopicPartitionsRequest::topics, "Topics", since(0));
     v(&DescribeTopicPartitionsRequest::response_partition_limit, "ResponsePartitionLimit", since(0));
@@ -82,18 +83,9 @@ struct DescribeTopicPartitionsResponse {
     }
   };
 
-  struct Cursor {
-    std::string_view topic_name;
-    std::int32_t partition_index = 0;
-    static constexpr void fields(auto& v) {
-      v(&Cursor::topic_name, "TopicName", since(0));
-      v(&Cursor::partition_index, "PartitionIndex", since(0));
-    }
-  };
-
   std::int32_t throttle_time_ms = 0;
   std::vector<Topic> topics;
-  std::optional<Cursor> next_cursor;
+  std::optional<TopicCursor> next_cursor;
   static constexpr void fields(auto& v) {
     v(&DescribeTopicPartitionsResponse::throttle_time_ms, "ThrottleTimeMs", since(0));
     v(&DescribeTopicPartitionsResponse::topics, "Topics", since(0));

@@ -1,0 +1,89 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "kafka/frame.h"
+#include "kafka/messages/fetch.h"
+#include "kafka/messages/produce.h"
+
+namespace {
+std::atomic<std::size_t> allocations{0};
+}
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"  // both are replaced here
+#endif
+
+// Counts what this test program takes from the heap.
+void* operator new(std::size_t size) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  if (void* at = std::malloc(size)) return at;
+  throw std::bad_alloc();
+}
+void operator delete(void* at) noexcept { std::free(at); }
+void operator delete(void* at, std::size_t) noexcept { std::free(at); }
+
+namespace afdg::kafka {
+namespace {
+
+template <class F>
+std::size_t counted(F&& f) {
+  f();  // the first time takes the memory that is kept
+  const std::size_t before = allocations.load();
+  for (int i = 0; i < 10; ++i) f();
+  return allocations.load() - before;
+}
+
+TEST(Allocations, AMessageObjectThatIsUsedAgainTakesNone) {
+  const std::string records(1000, 'r');
+  ProduceRequest produce;
+  produce.topic_data.resize(2);
+  for (auto& topic : produce.topic_data) {
+    topic.name = "topic";
+    topic.partition_data.resize(4);
+    for (auto& partition : topic.partition_data) partition.records = std::string_view(records);
+  }
+  FetchRequest fetch;
+  fetch.topics.resize(2);
+  for (auto& topic : fetch.topics) topic.partitions.resize(8);
+  FetchResponse response;
+  response.responses.resize(2);
+  for (auto& topic : response.responses) {
+    topic.partitions.resize(8);
+    for (auto& partition : topic.partitions) partition.records = Records::external(1, 1'000'000);
+  }
+  for (const std::int16_t version : {std::int16_t{4}, std::int16_t{11}}) {
+    Writer bytes, more;
+    ASSERT_TRUE(write_request(bytes, version, 1, "client", produce).ok());
+    ASSERT_TRUE(write_request(more, version, 1, "client", fetch).ok());
+    ProduceRequest produced;
+    FetchRequest fetched;
+    EXPECT_EQ(counted([&] {
+                const auto request = parse_request(bytes.view().substr(4));
+                ASSERT_TRUE(decode(produced, request->version, request->body).ok());
+              }),
+              0u);
+    EXPECT_EQ(produced.topic_data[1].partition_data[3].records.bytes(), records);
+    EXPECT_EQ(counted([&] {
+                const auto request = parse_request(more.view().substr(4));
+                ASSERT_TRUE(decode(fetched, request->version, request->body).ok());
+              }),
+              0u);
+    EXPECT_EQ(fetched.topics[1].partitions.size(), 8u);
+    Request request;
+    request.api = &api(Key::kFetch);
+    request.version = version;
+    Writer out;
+    EXPECT_EQ(counted([&] {
+                out.clear();
+                ASSERT_TRUE(write_response(out, request, response).ok());
+                ASSERT_EQ(out.pieces().size(), 32u);
+              }),
+              0u);
+  }
+}
+
+}  // namespace
+}  // namespace afdg::kafka
