@@ -474,6 +474,34 @@ Result<Offset> Log::find_time(TopicPartition partition, Timestamp at) {
   return found->has_value() ? (*found)->offset : limit;
 }
 
+Result<std::optional<TimedOffset>> Log::find_max_time(TopicPartition partition) {
+  AFDG_ASSIGN(const ShardRef shard, impl_->need(partition));
+  std::optional<TimedOffset> most;
+  {
+    const std::lock_guard io(shard->io_mutex);
+    if (!shard->partition) return fail(Code::kCorrupt, shard->name + ": its directory is missing");
+    auto found = shard->partition->find_max_time();
+    if (found.code() == Code::kCorrupt) impl_->record_fault(*shard, found.error());
+    if (!found.ok()) return found.error();
+    most = *found;
+  }
+  const std::lock_guard lock(shard->tail_mutex);
+  AFDG_TRY(shard->fault);
+  for (const TailBatch& tail : shard->tail) {
+    const BatchView batch = BatchView::header(tail.bytes);
+    const Timestamp at{std::chrono::milliseconds(batch.max_timestamp())};
+    if (!most || at > most->timestamp) most = TimedOffset{tail.next + -1, at};
+  }
+  return most;
+}
+
+Result<PartitionEnds> Log::ends(TopicPartition partition) const {
+  AFDG_ASSIGN(const ShardRef shard, impl_->need(partition));
+  const std::lock_guard lock(shard->tail_mutex);
+  AFDG_TRY(shard->fault);
+  return PartitionEnds{shard->start, shard->committed_end};
+}
+
 std::vector<TopicPartition> Log::partitions() const {
   std::vector<TopicPartition> out;
   {

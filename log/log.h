@@ -14,6 +14,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "log/message_log.h"
+#include "log/partition.h"
 #include "store/file_system.h"
 
 namespace afdg::log {
@@ -93,6 +94,12 @@ struct LogRecovery {
     std::string sentence;
   };
   std::vector<Faulty> faulty;
+};
+
+/// The first offset that can be read, and the first that is not committed.
+struct PartitionEnds {
+  Offset start;
+  Offset end;
 };
 
 struct PartitionDescription {
@@ -185,6 +192,11 @@ class Log {
   /// Where to read from to see every record with a timestamp at or after `at`, and few before it: the time
   /// index, or the first batch that is not yet in a segment. Errors: kNotFound, kCorrupt, kIo.
   Result<Offset> find_time(TopicPartition partition, Timestamp at);
+  /// The record with the largest timestamp: of a batch, its last offset. Nothing when empty. Errors: as
+  /// find_time().
+  Result<std::optional<TimedOffset>> find_max_time(TopicPartition partition);
+  /// What can be read. Cheap: no file is looked at. Errors: kNotFound, kCorrupt (faulty).
+  [[nodiscard]] Result<PartitionEnds> ends(TopicPartition partition) const;
   [[nodiscard]] Result<PartitionDescription> describe(TopicPartition partition) const;
   [[nodiscard]] std::vector<TopicPartition> partitions() const;
   [[nodiscard]] LogMetrics metrics() const;
