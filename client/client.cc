@@ -10,7 +10,7 @@ namespace afdg::client {
 namespace internal {
 
 Session::Session(std::string server, const ClientOptions& options, std::uint64_t id)
-    : server_(std::move(server)) {
+    : server_(std::move(server)), id_(id) {
   auto network = std::make_unique<GrpcNetwork>(server_, options);
   network_ = network.get();
   core_ = std::make_unique<Core>(Core::Setup{options, server_, id}, std::move(network));
@@ -58,7 +58,7 @@ Status check_options(const ClientOptions& options) {
 Result<Client> Client::connect(const std::string& address, const ClientOptions& options) {
   AFDG_TRY(check_address(address));
   AFDG_TRY(check_options(options));
-  std::uint64_t id = 0;
+  std::uint64_t id = options.session;
   SystemRandom random;
   while (id == 0) id = random.next();
   // The last handle may go away in a callback, on a thread that closing has to wait for.
@@ -82,5 +82,6 @@ Grid Client::grid(std::string_view name) const { return Grid(session_, session_-
 Admin Client::admin() const { return Admin(session_); }
 ClientStats Client::stats() const { return session_->core().stats(); }
 const std::string& Client::address() const { return session_->server(); }
+std::uint64_t Client::session() const { return session_->id(); }
 
 }  // namespace afdg::client

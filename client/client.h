@@ -32,6 +32,8 @@ class Client {
   [[nodiscard]] Admin admin() const;
   [[nodiscard]] ClientStats stats() const;
   [[nodiscard]] const std::string& address() const;
+  /// What identifies the calls without a request id of their own (ClientOptions::session). Never 0.
+  [[nodiscard]] std::uint64_t session() const;
 
  private:
   explicit Client(std::shared_ptr<internal::Session> session) : session_(std::move(session)) {}

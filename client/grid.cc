@@ -106,8 +106,15 @@ Status Grid::fanout_from(const std::string& type, const KeySource& next, const M
   std::vector<FanoutOutcome<Reply>> batch;
   for (;;) {
     while (under_way < options.in_flight) {
+      if (taken == keys.size() && !more) break;
+      if (options.stop && options.stop()) {
+        more = false;
+        taken = keys.size();
+        listed =
+            fail(Code::kCancelled, "the fan-out was stopped: the targets without an outcome got nothing");
+        break;
+      }
       if (taken == keys.size()) {
-        if (!more) break;
         Result<std::vector<std::string>> page = next(kPage);
         more = page.ok() && !page->empty();
         if (!page.ok()) listed = page.error();

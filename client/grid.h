@@ -93,7 +93,8 @@ class Grid {
   /// leads its region; each target has its own outcome. Blocks until all have ended. `each` is called on this
   /// thread, for one at a time, as they arrive. Errors: only of the listing (all()) and the arguments; a
   /// target's failure is its outcome. Bounds: 1,000,000 keys; all() has no bound and is listed page by page.
-  /// A region whose agents cannot be listed now has one outcome without a key.
+  /// options.stop ends it early: kCancelled. A region whose agents cannot be listed now has one outcome
+  /// without a key.
   Status fanout(const std::string& type, const std::vector<std::string>& keys, const Message& message,
                 const FanoutOptions& options, const std::function<void(FanoutOutcome<Reply>)>& each) const;
   Status fanout(const std::string& type, AllAgents, const Message& message, const FanoutOptions& options,

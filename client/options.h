@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "base/result.h"
@@ -38,6 +39,11 @@ struct ClientOptions {
   /// each 5 s.
   std::chrono::milliseconds keepalive{10'000};
   std::chrono::milliseconds keepalive_timeout{5000};
+  /// Client::session() of a client that is gone and whose call ended in doubt, to repeat that call: the first
+  /// call to each region is taken for that client's first one, takes effect once and has the same answer. The
+  /// message must be the same, and the repeat must begin within 10 minutes of the call. Such a client leaves
+  /// its session to expire when it is closed. 0: a session of its own.
+  std::uint64_t session = 0;
 };
 
 struct CallOptions {
@@ -57,6 +63,9 @@ struct FanoutOptions {
   std::string id{};
   /// Targets that wait for their answers at a time.
   std::uint32_t in_flight = 1024;
+  /// Asked before each target, on the thread that called: once it is true no more begin, and the fan-out ends
+  /// with kCancelled when those under way have ended.
+  std::function<bool()> stop{};
 };
 
 enum class Content : std::uint8_t { kProtobuf = 0, kJson = 1 };

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "afdg/v1/admin.pb.h"
+#include "client/cli/call_id.h"
 #include "client/cli/checks.h"
 #include "client/cli/commands.h"
 
@@ -20,16 +21,48 @@ struct Sending {
   std::string id;
 };
 
-/// With an id of its own a message that ended in doubt can be repeated by hand.
-std::string id_or_random(const std::string& id) { return id.empty() ? random_id() : id; }
+/// A call that is about to be made.
+struct Begun {
+  Grid grid;
+  CallOptions options;
+  std::string repeat;  ///< how to repeat it when it ends in doubt
+};
 
-Error with_id(const Error& error, const std::string& id) {
-  if (error.code() != Code::kInDoubt) return error;
-  return fail(Code::kInDoubt, error.text() + "; repeat it with --id " + id);
+/// Connects. A call without an id of the user's belongs to the client's session, which is over when the
+/// program ends: nothing of it stays in the region.
+Result<Begun> begin(Context& context, std::string_view kind, const Sending& args, std::string_view json) {
+  const Timestamp now = SystemClock().now();
+  const std::optional<CallId> earlier = parse_call_id(args.id);
+  ClientOptions options;
+  if (earlier) {
+    AFDG_TRY(check_age(*earlier, now));
+    options.session = earlier->session;
+  }
+  AFDG_ASSIGN(const Client* client, context.client(options));
+  AFDG_ASSIGN(Grid grid, context.grid());
+  if (!args.id.empty() && !earlier)
+    return Begun{std::move(grid), {context.timeout(), args.id}, "repeat it with --id " + args.id};
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+  const CallId id{client->session(), earlier ? earlier->begun_unix_s : static_cast<std::uint32_t>(seconds),
+                  content_of({kind, grid.name(), args.target, args.message, json})};
+  if (earlier && earlier->content != id.content) {
+    return fail(Code::kRequestIdReused, "id '" + args.id + "' is of another call than this " +
+                                            std::string(kind) + " of '" + args.message + "' to " +
+                                            args.target + ": repeat that one, or leave --id out");
+  }
+  return Begun{
+      std::move(grid),
+      {context.timeout(), {}},
+      "repeat it within " + std::to_string(kRepeatable.count()) + " minutes with --id " + call_id_text(id)};
 }
 
-std::string milliseconds_since(std::chrono::steady_clock::time_point begin) {
-  const auto passed = std::chrono::steady_clock::now() - begin;
+Error in_doubt(const Error& error, const Begun& call) {
+  if (error.code() != Code::kInDoubt) return error;
+  return fail(Code::kInDoubt, error.text() + "; " + call.repeat);
+}
+
+std::string milliseconds_since(std::chrono::steady_clock::time_point started) {
+  const auto passed = std::chrono::steady_clock::now() - started;
   std::ostringstream text;
   text.precision(2);
   text << std::fixed << std::chrono::duration<double, std::milli>(passed).count() << " ms";
@@ -44,31 +77,29 @@ nlohmann::json parsed(const std::string& text) {
 Result<Exit> request(Context& context, const Sending& args) {
   AFDG_ASSIGN(const Target target, parse_target(args.target));
   AFDG_ASSIGN(std::string json, read_json(args.json));
-  AFDG_ASSIGN(const Grid grid, context.grid());
-  const std::string id = id_or_random(args.id);
-  const auto begin = std::chrono::steady_clock::now();
+  AFDG_ASSIGN(const Begun call, begin(context, "request", args, json));
+  const auto started = std::chrono::steady_clock::now();
   const Result<Reply> reply =
-      grid.request(target, {args.message, std::move(json), Content::kJson}, {context.timeout(), id});
-  if (!reply) return with_id(reply.error(), id);
+      call.grid.request(target, {args.message, std::move(json), Content::kJson}, call.options);
+  if (!reply) return in_doubt(reply.error(), call);
   if (context.output() == Output::kJson) {
     std::cout << parsed(reply->payload).dump(2) << "\n";
   } else {
     std::cout << reply->payload << "\n";
   }
   context.note("region " + std::to_string(reply->region) + ", offset " + std::to_string(reply->offset) +
-               ", " + milliseconds_since(begin) + (reply->repeated ? ", a stored answer" : ""));
+               ", " + milliseconds_since(started) + (reply->repeated ? ", a stored answer" : ""));
   return Exit::kOk;
 }
 
 Result<Exit> send(Context& context, const Sending& args) {
   AFDG_ASSIGN(const Target target, parse_target(args.target));
   AFDG_ASSIGN(std::string json, read_json(args.json));
-  AFDG_ASSIGN(const Grid grid, context.grid());
-  const std::string id = id_or_random(args.id);
-  const auto begin = std::chrono::steady_clock::now();
+  AFDG_ASSIGN(const Begun call, begin(context, "send", args, json));
+  const auto started = std::chrono::steady_clock::now();
   const Result<SendReceipt> receipt =
-      grid.send(target, {args.message, std::move(json), Content::kJson}, {context.timeout(), id});
-  if (!receipt) return with_id(receipt.error(), id);
+      call.grid.send(target, {args.message, std::move(json), Content::kJson}, call.options);
+  if (!receipt) return in_doubt(receipt.error(), call);
   if (context.output() == Output::kJson) {
     std::cout << nlohmann::json{{"topic", receipt->topic},
                                 {"partition", receipt->partition},
@@ -79,7 +110,7 @@ Result<Exit> send(Context& context, const Sending& args) {
   } else {
     std::cout << receipt->topic << "[" << receipt->partition << "]@" << receipt->offset << "\n";
   }
-  context.note(milliseconds_since(begin));
+  context.note(milliseconds_since(started));
   return Exit::kOk;
 }
 
@@ -217,22 +248,28 @@ class OutcomePrinter {
   bool again_ = false;
 };
 
+// A fan-out has an id even when the user gave none: it may be cut off, or fail for some targets, and only an
+// id lets it go on without reaching the others twice.
 Result<Exit> fanout(Context& context, const Fanning& args) {
   AFDG_TRY(check_targets(args));
   AFDG_ASSIGN(std::string json, read_json(args.json));
   AFDG_ASSIGN(const Grid grid, context.grid());
-  const std::string id = id_or_random(args.id);
+  const std::string id = args.id.empty() ? random_id() : args.id;
+  const std::string go_on = "the same command with --id " + id + " --resume reaches the others";
   OutcomePrinter printer(context);
-  const auto repeat_hint = [&](const char* what) {
-    if (context.output() != Output::kJson) std::cerr << "afdg: " << what << " --id " << id << "\n";
-  };
-  const Status ran =
-      run_fanout(grid, args, {args.message, std::move(json), Content::kJson}, {context.timeout(), id},
-                 [&](const FanoutOutcome<Reply>& one) { printer.print(one); });
-  if (!ran.ok() && printer.done() == 0) return ran.error();
+  catch_interrupt("\nafdg: interrupted: waiting for the targets under way; " + go_on +
+                  " (a second interrupt ends at once)\n");
+  FanoutOptions options{context.timeout(), id};
+  options.stop = interrupted;
+  const Status ran = run_fanout(grid, args, {args.message, std::move(json), Content::kJson}, options,
+                                [&](const FanoutOutcome<Reply>& one) { printer.print(one); });
+  const bool stopped = !ran.ok() && interrupted();
+  if (!ran.ok() && !stopped && printer.done() == 0) return ran.error();
   printer.finish(id);
+  if (stopped) return Exit::kInterrupted;
   if (!ran.ok()) return ran.error();  // the targets so far have their outcomes
-  if (printer.again()) repeat_hint("repeat only what failed with");
+  if (printer.again() && context.output() != Output::kJson)
+    std::cerr << "afdg: repeat only what failed with --id " << id << "\n";
   return printer.failed() ? Exit::kPartial : Exit::kOk;
 }
 

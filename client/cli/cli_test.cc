@@ -1,6 +1,7 @@
 // The program `afdg` itself, run against a server in this process.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "afdg/v1/admin.pb.h"
+#include "client/cli/call_id.h"
 #include "client/cli/context.h"
 #include "client/cli/histogram.h"
 #include "client/cli/record_format.h"
@@ -41,28 +43,40 @@ std::string slurp(std::FILE* file) {
   return text;
 }
 
-Ran run_program(std::vector<std::string> words, const std::string& input = {}) {
+struct Started {
+  pid_t pid = 0;
+  std::FILE* in = nullptr;
+  std::FILE* out = nullptr;
+  std::FILE* err = nullptr;
+};
+
+Started start_program(std::vector<std::string> words, const std::string& input = {}) {
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
-  std::FILE* in = std::tmpfile();
-  std::FILE* out = std::tmpfile();
-  std::FILE* err = std::tmpfile();
-  std::fwrite(input.data(), 1, input.size(), in);
-  std::fflush(in);
-  std::rewind(in);
+  Started run{0, std::tmpfile(), std::tmpfile(), std::tmpfile()};
+  std::fwrite(input.data(), 1, input.size(), run.in);
+  std::fflush(run.in);
+  std::rewind(run.in);
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_adddup2(&files, fileno(in), 0);
-  posix_spawn_file_actions_adddup2(&files, fileno(out), 1);
-  posix_spawn_file_actions_adddup2(&files, fileno(err), 2);
-  pid_t pid = 0;
-  EXPECT_EQ(posix_spawnp(&pid, argv[0], &files, nullptr, argv.data(), environ), 0);
-  int status = 0;
-  waitpid(pid, &status, 0);
+  posix_spawn_file_actions_adddup2(&files, fileno(run.in), 0);
+  posix_spawn_file_actions_adddup2(&files, fileno(run.out), 1);
+  posix_spawn_file_actions_adddup2(&files, fileno(run.err), 2);
+  EXPECT_EQ(posix_spawnp(&run.pid, argv[0], &files, nullptr, argv.data(), environ), 0);
   posix_spawn_file_actions_destroy(&files);
-  std::fclose(in);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(out), slurp(err)};
+  return run;
+}
+
+Ran finish(const Started& run) {
+  int status = 0;
+  waitpid(run.pid, &status, 0);
+  std::fclose(run.in);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(run.out), slurp(run.err)};
+}
+
+Ran run_program(std::vector<std::string> words, const std::string& input = {}) {
+  return finish(start_program(std::move(words), input));
 }
 
 class Cli : public ::testing::Test {
@@ -138,6 +152,63 @@ TEST_F(Cli, InDoubtPrintsTheIdToRepeatWith) {
   const Ran run = afdg({"--timeout", "200ms", "agent", "request", "entity/a", "Increment", "{}"});
   EXPECT_EQ(run.exit, 5);
   EXPECT_THAT(run.err, HasSubstr("--id cli-"));
+  const Ran own =
+      afdg({"--timeout", "200ms", "agent", "send", "entity/a", "Increment", "{}", "--id", "mine"});
+  EXPECT_EQ(own.exit, 5);
+  EXPECT_THAT(own.err, HasSubstr("--id mine\n"));
+}
+
+TEST_F(Cli, ACallWithoutAnIdBelongsToASessionThatEndsWithTheProgram) {
+  EXPECT_EQ(afdg({"agent", "request", "entity/a", "Increment", kByTwo}).exit, 0);
+  EXPECT_EQ(afdg({"agent", "send", "entity/a", "Increment", kByTwo}).exit, 0);
+  EXPECT_EQ(server_.farewells(), 2U);
+  EXPECT_EQ(afdg({"agent", "request", "entity/a", "Increment", kByTwo, "--id", "mine"}).exit, 0);
+  EXPECT_EQ(server_.farewells(), 2U);
+  std::vector<SeenCall> calls = server_.seen();
+  std::erase_if(calls, [](const SeenCall& call) { return call.id == 0; });
+  ASSERT_EQ(calls.size(), 3U);
+  EXPECT_EQ(calls[0].request_id, "");
+  EXPECT_EQ(calls[0].sequence, 1U);
+  EXPECT_EQ(calls[1].request_id, "");
+  EXPECT_NE(calls[0].session, calls[1].session);
+  EXPECT_EQ(calls[2].request_id, "mine");
+  EXPECT_EQ(calls[2].sequence, 0U);
+}
+
+TEST_F(Cli, WhatEndedInDoubtIsRepeatedUnderItsSessionAndTakesEffectOnce) {
+  server_.set_mode(Mode::kApplySilently);
+  const Ran lost = afdg({"--timeout", "200ms", "agent", "request", "entity/a", "Increment", kByTwo});
+  EXPECT_EQ(lost.exit, 5);
+  const std::string id = lost.err.substr(lost.err.find("--id ") + 5, 38);
+  ASSERT_TRUE(parse_call_id(id).has_value()) << lost.err;
+  // Lost once more: the id stays the same.
+  const Ran again =
+      afdg({"--timeout", "200ms", "agent", "request", "entity/a", "Increment", kByTwo, "--id", id});
+  EXPECT_THAT(again.err, HasSubstr("--id " + id)) << again.err;
+  server_.set_mode(Mode::kAnswer);
+  const Ran found = afdg({"-v", "agent", "request", "entity/a", "Increment", kByTwo, "--id", id});
+  EXPECT_EQ(found.exit, 0) << found.err;
+  EXPECT_THAT(found.err, HasSubstr("a stored answer"));
+  EXPECT_EQ(server_.counter("a"), 2);
+  EXPECT_EQ(server_.farewells(), 0U);
+  // It is the id of that call alone.
+  for (const std::vector<std::string>& other :
+       std::vector<std::vector<std::string>>{{"request", "entity/b", "Increment", kByTwo},
+                                             {"request", "entity/a", "Increment", "{}"},
+                                             {"send", "entity/a", "Increment", kByTwo}}) {
+    std::vector<std::string> words{"agent"};
+    words.insert(words.end(), other.begin(), other.end());
+    words.insert(words.end(), {"--id", id});
+    const Ran refused = afdg(words);
+    EXPECT_EQ(refused.exit, 1);
+    EXPECT_THAT(refused.err, HasSubstr("is of another call"));
+  }
+  EXPECT_EQ(server_.counter("a"), 2);
+  CallId old = *parse_call_id(id);
+  old.begun_unix_s -= 3600;
+  const Ran late = afdg({"agent", "request", "entity/a", "Increment", kByTwo, "--id", call_id_text(old)});
+  EXPECT_EQ(late.exit, 1);
+  EXPECT_THAT(late.err, HasSubstr("60 minutes ago"));
 }
 
 TEST_F(Cli, ErrorsAreOneSentenceOrAnObject) {
@@ -212,6 +283,30 @@ TEST_F(Cli, FanoutPrintsOutcomesWhileOthersAreStillOut) {
   EXPECT_THAT(line, HasSubstr("1 ok, 1 in doubt"));
   EXPECT_EQ(std::fgets(line, sizeof line, pipe), nullptr);
   EXPECT_EQ(WEXITSTATUS(pclose(pipe)), 7);
+}
+
+TEST_F(Cli, AnInterruptedFanoutTellsHowToGoOnAndThatReachesTheOthers) {
+  constexpr std::size_t kTargets = 3000;
+  std::string keys;
+  for (std::size_t n = 0; n < kTargets; ++n) keys += "k" + std::to_string(n) + "\n";
+  server_.set_mode(Mode::kApplySilently);
+  const Started run = start_program({AFDG_PROGRAM, "-s", server_.address(), "--timeout", "2s", "agent",
+                                     "fanout", "entity", "Increment", kByTwo, "--keys-from", "-"},
+                                    keys);
+  server_.wait_seen(1024);
+  kill(run.pid, SIGINT);
+  const Ran cut = finish(run);
+  EXPECT_EQ(cut.exit, 130);
+  EXPECT_THAT(cut.out, HasSubstr("\n0 ok, 1024 in doubt\n"));
+  EXPECT_THAT(cut.err, HasSubstr("afdg: interrupted"));
+  const std::string id = cut.err.substr(cut.err.find("--id ") + 5, 20);
+  ASSERT_EQ(id.substr(0, 4), "cli-") << cut.err;
+  server_.set_mode(Mode::kAnswer);
+  const Ran rest = afdg(
+      {"agent", "fanout", "entity", "Increment", kByTwo, "--keys-from", "-", "--id", id, "--resume"}, keys);
+  EXPECT_EQ(rest.exit, 0) << rest.err;
+  EXPECT_THAT(rest.out, HasSubstr("\n3000 ok\n"));
+  for (const char* key : {"k0", "k1023", "k1024", "k2999"}) EXPECT_EQ(server_.counter(key), 2) << key;
 }
 
 TEST_F(Cli, UsageErrorsNameTheWordAndTheRemedy) {
@@ -306,6 +401,27 @@ TEST(CliParts, DurationsAndTimes) {
   EXPECT_EQ(*parse_time("2026-01-31T12:00:00Z"), 1769860800000);
   EXPECT_TRUE(parse_time("-5m").ok());
   EXPECT_FALSE(parse_time("yesterday").ok());
+}
+
+TEST(CliParts, IdsOfCallsAreReadBackAndOthersAreTheUsersOwn) {
+  const CallId id{0x0123456789abcdefU, 0x65f1c2d3U, 0x1a2b3c4dU};
+  const std::string text = call_id_text(id);
+  EXPECT_EQ(text, "cli-0123456789abcdef-65f1c2d3-1a2b3c4d");
+  const auto read = parse_call_id(text);
+  ASSERT_TRUE(read.has_value());
+  EXPECT_EQ(read->session, id.session);
+  EXPECT_EQ(read->begun_unix_s, id.begun_unix_s);
+  EXPECT_EQ(read->content, id.content);
+  for (const std::string& own :
+       {std::string("night"), std::string("cli-"), text + "0", text.substr(1),
+        text.substr(0, text.size() - 1), std::string("cli-0123456789ABCDEF-65f1c2d3-1a2b3c4d"),
+        std::string("cli-0123456789abcdef"), std::string("cli-0000000000000000-65f1c2d3-1a2b3c4d")}) {
+    EXPECT_FALSE(parse_call_id(own).has_value()) << own;
+  }
+  const Timestamp begun{std::chrono::seconds(id.begun_unix_s)};
+  EXPECT_TRUE(check_age(id, begun + kRepeatable).ok());
+  EXPECT_EQ(check_age(id, begun + kRepeatable + std::chrono::seconds(1)).code(), Code::kRequestExpired);
+  EXPECT_NE(content_of({"a", "bc"}), content_of({"ab", "c"}));
 }
 
 TEST(CliParts, TargetsSplitAtTheFirstSlash) {

@@ -22,6 +22,7 @@ namespace {
 constexpr std::size_t kInputBytesMax = 16U << 20;
 
 volatile sig_atomic_t interrupts = 0;
+std::string interrupt_notice;  // written before the handler is set, never after
 
 Result<std::string> read_all(std::istream& in, const std::string& name) {
   std::string bytes;
@@ -95,7 +96,10 @@ nlohmann::json field_json(const Message& message, const Reflection& reflect, con
   return nullptr;
 }
 
-void on_interrupt(int) { interrupts = interrupts + 1; }
+void on_interrupt(int) {
+  interrupts = interrupts + 1;
+  if (!interrupt_notice.empty() && write(2, interrupt_notice.data(), interrupt_notice.size()) < 0) return;
+}
 
 }  // namespace
 
@@ -378,7 +382,8 @@ std::string bytes_text(std::uint64_t bytes) {
 
 bool is_terminal(int fd) { return isatty(fd) == 1; }
 
-void catch_interrupt() {
+void catch_interrupt(const std::string& notice) {
+  interrupt_notice = notice;
   struct sigaction action {};
   action.sa_handler = on_interrupt;
   action.sa_flags = static_cast<int>(SA_RESETHAND);  // a second interrupt ends the program

@@ -93,7 +93,7 @@ Result<std::string> read_file(const std::string& path);
 Result<std::chrono::milliseconds> parse_duration(const std::string& text);
 /// Milliseconds since 1970, "2026-01-31T12:00:00Z" or a duration ago such as "-5m".
 Result<std::int64_t> parse_time(const std::string& text);
-/// A random id that marks a request, so that it can be repeated.
+/// A random id that marks a fan-out, so that it can be repeated.
 std::string random_id();
 /// Fields by their names of the .proto file; bytes as text when they are UTF-8, else base64.
 nlohmann::json to_json(const google::protobuf::Message& message);
@@ -103,8 +103,9 @@ std::string time_text(std::int64_t unix_ms);
 std::string bytes_text(std::uint64_t bytes);
 bool is_terminal(int fd);
 
-/// From now on an interrupt only sets a flag; before, it ends the program with 130.
-void catch_interrupt();
+/// From now on an interrupt only sets a flag and writes `notice` to standard error; before, it ends the
+/// program with 130, and so does a second one.
+void catch_interrupt(const std::string& notice = {});
 [[nodiscard]] bool interrupted();
 
 }  // namespace afdg::client::cli

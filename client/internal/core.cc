@@ -355,7 +355,8 @@ bool Core::build_frame(LinkState& link, std::string& frame) {
 // once and was answered there is none, and a last frame says so; its calls run nothing. Otherwise the session
 // stays.
 void Core::say_farewell(Lock& lock) {
-  if (slots_ > 0) return;
+  // Of a session that another client began, a copy may be on its way that this one knows nothing of.
+  if (slots_ > 0 || setup_.options.session != 0) return;
   // The last answer may be here before the word that its request was written.
   closing_ = true;
   space_.wait_for(lock, kFarewellMax, [this] {

@@ -15,9 +15,11 @@ class Session {
   Core& core() { return *core_; }
   GrpcNetwork& network() { return *network_; }
   [[nodiscard]] const std::string& server() const { return server_; }
+  [[nodiscard]] std::uint64_t id() const { return id_; }
 
  private:
   std::string server_;
+  std::uint64_t id_;
   GrpcNetwork* network_;  // owned by core_
   std::unique_ptr<Core> core_;
 };

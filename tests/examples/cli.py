@@ -147,7 +147,7 @@ def others(server):
 
 
 def sessions(server):
-    """A program that comes and goes leaves no session behind; `bench` uses the client's own session, not ids."""
+    """A program that comes and goes leaves nothing behind but what the agents keep; only --id is remembered for a day."""
     def stored():
         read = server.afdg("-o", "json", "topic", "consume", "quick.changes", "-e").stdout.splitlines()
         alive = {}
@@ -157,13 +157,21 @@ def sessions(server):
     server.afdg("grid", "create", "quick", "--regions", 1)
     for _ in range(3):
         server.afdg("bench", "request", "--callers", 1, "--seconds", 0.1, "--warmup", 0, "--keys", 5, grid="quick")
-    end = time.monotonic() + 5  # the deletion is a record of its own, a moment later
-    while time.monotonic() < end:
-        records, alive = stored()
-        if len(alive) == 6:  # five agents' counters and the applied mark
-            break
-        time.sleep(0.1)
-    assert len(alive) == 6 and len(records) > 6, (len(records), alive[:20])
+    for n in range(5):
+        server.afdg("agent", "request", f"entity/k{n}", "Increment", '{"key":"n","by":1}', grid="quick")
+        server.afdg("agent", "send", f"entity/k{n}", "Increment", '{"key":"n","by":1}', grid="quick")
+
+    def settles(count):
+        end = time.monotonic() + 5  # the deletion is a record of its own, a moment later
+        while time.monotonic() < end:
+            records, alive = stored()
+            if len(alive) == count:
+                break
+            time.sleep(0.1)
+        assert len(alive) == count and len(records) > count, (len(records), alive[:20])
+    settles(6)  # five agents' counters and the applied mark
+    server.afdg("agent", "request", "entity/k0", "Increment", '{"key":"n","by":1}', "--id", "mine", grid="quick")
+    settles(7)
     server.afdg("grid", "delete", "quick")
 
 
