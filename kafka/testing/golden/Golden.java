@@ -19,7 +19,8 @@ import org.apache.kafka.common.protocol.MessageUtil;
 import org.apache.kafka.common.protocol.types.RawTaggedField;
 
 /**
- * Prints messages as Apache Kafka's own classes encode them. Arguments: NAME:FIRST:LAST for each API, or "errors".
+ * Prints messages as Apache Kafka's own classes encode them. Arguments: NAME:FIRST:LAST for each API, "errors", or
+ * "fields" and then APIs: path, type, first and last version, first nullable version, tag and default of each field.
  * A line: name, version, request or response, sample, bytes in hex, JSON of Kafka's converter (blanks between).
  * Samples: filled (every field), sparse (null, empty, smallest), long (strings of 130 characters), unknown (filled, and
  * a tagged field that nobody knows in each struct). Versions that this release of Kafka does not have are left out.
@@ -109,9 +110,7 @@ public class Golden {
 
   static void print(String name, String kind, short version, String sample, JsonNode schema) throws Exception {
     String data = "org.apache.kafka.common.message." + name + kind + "Data";
-    ObjectNode structs = JSON.objectNode();
-    if (schema.has("commonStructs")) for (JsonNode s : schema.get("commonStructs")) structs.set(s.get("name").asText(), s.get("fields"));
-    ObjectNode values = new Golden(structs, version, sample).struct(schema.get("fields"), 0);
+    ObjectNode values = new Golden(structs(schema), version, sample).struct(schema.get("fields"), 0);
     Class<?> converter = Class.forName(data + "JsonConverter");
     Message message = (Message) converter.getMethod("read", JsonNode.class, short.class).invoke(null, values, version);
     if (sample.equals("unknown")) addUnknown(message, values);
@@ -123,8 +122,45 @@ public class Golden {
     System.out.println(name + " " + version + " " + kind.toLowerCase() + " " + sample + " " + (raw.length == 0 ? "-" : HexFormat.of().formatHex(raw)) + " " + json);
   }
 
+  static int first(String range) { return Integer.parseInt(range.replace("+", "-99").split("-")[0]); }
+
+  static int last(String range) { return Integer.parseInt(range.replace("+", "-99").split("-").length > 1 ? range.replace("+", "-99").split("-")[1] : range); }
+
+  static void fields(String path, JsonNode fields, JsonNode structs, int first, int last) {
+    for (JsonNode field : fields) {
+      String range = field.get("versions").asText();
+      int from = Math.max(first, first(range));
+      int to = Math.min(last, last(range));
+      if (from > to) continue;
+      String type = field.get("type").asText();
+      String element = type.replace("[]", "");
+      boolean struct = Character.isUpperCase(element.charAt(0));
+      String nullable = "-";
+      if (field.has("nullableVersions") && last(field.get("nullableVersions").asText()) >= to && first(field.get("nullableVersions").asText()) <= to)
+        nullable = "" + Math.max(from, first(field.get("nullableVersions").asText()));
+      String value = "-";
+      if (type.equals("bool")) value = field.has("default") ? field.get("default").asText() : "false";
+      if (type.startsWith("int")) value = field.has("default") ? Long.decode(field.get("default").asText()).toString() : "0";
+      String here = path + "." + field.get("name").asText();
+      System.out.println(here + " " + (struct ? type.replace(element, "struct") : type) + " " + from + " " + to + " " + nullable + " "
+          + (field.has("tag") ? field.get("tag").asText() : "-") + " " + value);
+      if (struct) fields(here, field.has("fields") ? field.get("fields") : structs.get(element), structs, first, last);
+    }
+  }
+
+  static ObjectNode structs(JsonNode schema) {
+    ObjectNode out = JSON.objectNode();
+    if (schema.has("commonStructs")) for (JsonNode s : schema.get("commonStructs")) out.set(s.get("name").asText(), s.get("fields"));
+    return out;
+  }
+
   public static void main(String[] arguments) throws Exception {
+    boolean fields = false;
     for (String argument : arguments) {
+      if (argument.equals("fields")) {
+        fields = true;
+        continue;
+      }
       if (argument.equals("errors")) {
         for (Errors error : Errors.values())
           System.out.println("error " + error.code() + " " + error.name() + " " + (error.exception() instanceof org.apache.kafka.common.errors.RetriableException));
@@ -136,6 +172,10 @@ public class Golden {
         JsonNode schema;
         try (InputStream in = Golden.class.getClassLoader().getResourceAsStream("common/message/" + parts[0] + kind + ".json")) {
           schema = MAPPER.readTree(in);
+        }
+        if (fields) {
+          fields(parts[0] + kind, schema.get("fields"), structs(schema), Integer.parseInt(parts[1]), last);
+          continue;
         }
         for (short v = Short.parseShort(parts[1]); v <= last; v++) {
           if (!in(schema.get("validVersions").asText(), v)) continue;

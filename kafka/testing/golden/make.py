@@ -66,6 +66,7 @@ for api in apis:
     name = api.split(":")[0]
     (HERE / f"{name}.txt").write_text("".join(line + "\n" for line in old if line.startswith(name + " ")))
 (HERE / "errors.txt").write_text("".join(line + "\n" for line in run("4.3.0", ["errors"])))
+(HERE / "fields.txt").write_text("".join(line + "\n" for line in run("3.9.1", ["fields", *apis])))
 corpus = HERE.parent / "corpus/request_fuzz"
 corpus.mkdir(parents=True, exist_ok=True)
 for stale in corpus.iterdir():
