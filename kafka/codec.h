@@ -20,18 +20,19 @@ struct DecodeOptions {
 };
 
 /// Reads a message of that version. Each field is set: to what was read, or to its default in versions
-/// without it; so the same object can be used again and again, and its vectors keep their memory. Ownership:
-/// strings and bytes of the message look into `body`. Errors: kInvalidArgument (Kafka: INVALID_REQUEST) names
-/// message, version, field, place and value; kUnsupported for a version that kafka/api.def does not accept.
-/// After an error the message holds a part. Bounds: before memory is taken, a length or count must fit into
-/// the bytes left, and the arrays into array_bytes_max.
+/// without it; so the same object can be used again and again, and its vectors keep their memory.
+/// Ownership: strings and bytes of the message look into `body`.
+/// Errors: kInvalidArgument (Kafka: INVALID_REQUEST) names message, version, field, place and value;
+/// kUnsupported for a version that kafka/api.def does not accept. After an error the message holds a part.
+/// Bounds: before memory is taken, a length or count must fit into the bytes left, and the arrays into
+/// array_bytes_max.
 template <class M>
 [[nodiscard]] Status decode(M& message, std::int16_t version, std::string_view body,
                             const DecodeOptions& options = {});
 
 /// Appends a message as that version. Fields that the version does not have are left out; a null where the
-/// version has none is written as empty (what Kafka's broker does by hand in each such case). Precondition:
-/// kafka/api.def accepts the version.
+/// version has none is written as empty (what Kafka's broker does by hand in each such case).
+/// Precondition: kafka/api.def accepts the version.
 template <class M>
 void encode(const M& message, std::int16_t version, Writer& out);
 
@@ -46,8 +47,7 @@ template <class M>
 
 }  // namespace afdg::kafka
 
-/// Says that a message's codec is compiled elsewhere: stands in its header. AFDG_KAFKA_COMPILE: in its .cc
-/// file.
+/// AFDG_KAFKA_MESSAGE stands in a message's header, AFDG_KAFKA_COMPILE in the .cc that compiles its codec.
 #define AFDG_KAFKA_MESSAGE(M) AFDG_KAFKA_CODEC_(extern template, M)
 #define AFDG_KAFKA_COMPILE(M) AFDG_KAFKA_CODEC_(template, M)
 #define AFDG_KAFKA_CODEC_(how, M)                                                 \

@@ -25,7 +25,7 @@ struct Request {
   std::optional<std::string_view> client_id;
   std::string_view body;
   /// ApiVersions of a version that is not served: the body is not to be read, the answer is that of version 0
-  /// with UNSUPPORTED_VERSION and the whole list (KIP-511). `version` is 0 then.
+  /// with UNSUPPORTED_VERSION (KIP-511), see answer_api_versions(). `version` is 0 then.
   bool unknown_version = false;
 };
 
@@ -37,7 +37,8 @@ struct Request {
 /// Starts the frame of a response: room for the size, then the header. Writer::end_frame() ends it.
 void begin_response(Writer& out, const Request& request);
 
-/// Appends the whole frame of a response. Errors: those of Writer::end_frame(); nothing is appended then.
+/// Appends the whole frame of a response.
+/// Errors: those of Writer::end_frame(); nothing is appended then.
 template <class M>
 [[nodiscard]] Status write_response(Writer& out, const Request& request, const M& response) {
   AFDG_ASSERT(request.api->key == M::kId.key, "a response of another API than the request's");
@@ -46,7 +47,8 @@ template <class M>
   return out.end_frame();
 }
 
-/// Appends the whole frame of a request, for clients and tests. Errors: as write_response().
+/// Appends the whole frame of a request, for clients and tests.
+/// Errors: as write_response().
 void begin_request(Writer& out, const Api& api, std::int16_t version, std::int32_t correlation_id,
                    std::optional<std::string_view> client_id);
 template <class M>

@@ -180,6 +180,43 @@ TEST(Codec, AnArrayMustFitIntoTheBytesThatAreLeft) {
   EXPECT_FALSE(message.topics.has_value());
 }
 
+TEST(Codec, NullIsRefusedInVersionsThatHaveNone) {
+  MetadataRequest message;
+  // One topic with a null name and its tagged fields; then three flags and the tagged fields of the request.
+  const Status refused = decode(message, 9,
+                                from_hex("02"
+                                         "00"
+                                         "00"
+                                         "010000"
+                                         "00"));
+  ASSERT_EQ(refused.code(), Code::kInvalidArgument);
+  EXPECT_EQ(refused.error().text(),
+            "cannot read MetadataRequest version 9, field Topics[0].Name at byte 2: null, but this version "
+            "has no null here");
+  const std::string accepted = from_hex(
+      "02"
+      "00000000000000000000000000000001"
+      "00"
+      "00"
+      "0100"
+      "00");
+  EXPECT_TRUE(decode(message, 12, accepted, {.refuse_rest = true}).ok());
+  EXPECT_EQ(message.topics->at(0).name, std::nullopt);
+  EXPECT_EQ(message.topics->at(0).topic_id, (Uuid{0, 1}));
+  // A transactional id may be null, a topic's name not; nor may bytes.
+  ProduceRequest produce;
+  const Status name = decode(produce, 3,
+                             from_hex("ffff"
+                                      "0001"
+                                      "00000000"
+                                      "00000001"
+                                      "ffff"
+                                      "00000000"));
+  EXPECT_NE(name.to_string().find("TopicData[0].Name"), std::string::npos) << name.to_string();
+  SaslAuthenticateRequest sasl;
+  EXPECT_NE(decode(sasl, 0, from_hex("ffffffff")).to_string().find("AuthBytes"), std::string::npos);
+}
+
 TEST(Codec, TheMemoryOfTheArraysOfARequestIsBounded) {
   // A million empty strings: two bytes each on the wire, sixteen in memory.
   std::string bytes = from_hex("000f4240");

@@ -80,8 +80,8 @@ struct Uuid {
 };
 
 /// The record batches of a partition: null, bytes in memory, or a piece that only the sender can reach (a
-/// range of a file, for sendfile). The codec never looks into them. Ownership: none. Bytes and sources must
-/// live until what was encoded with them is sent.
+/// range of a file, for sendfile). The codec never looks into them.
+/// Ownership: none. Bytes and sources must live until what was encoded with them is sent.
 class Records {
  public:
   /// No records: what a fetch that found nothing answers (clients read it more gladly than null).

@@ -17,8 +17,10 @@
 namespace afdg::kafka {
 
 /// Reads primitive types from a request that it does not own. After the first problem every read gives zero
-/// or nothing. Thread-safety: confined. Ownership: what it returns looks into the bytes. Errors: the first
-/// problem's text; ask failed(). Bounds: never allocates for what it reads.
+/// or nothing.
+/// Thread-safety: confined. Ownership: what it returns looks into the bytes.
+/// Errors: the first problem's text; ask failed().
+/// Bounds: never allocates for what it reads.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) noexcept
@@ -94,19 +96,18 @@ struct Piece {
 /// Collects frames to send: its own bytes in one reusable buffer, and beside them pieces that it does not
 /// copy.
 ///
-///     own: | size header topic ... records-length |         | ... |          pieces: own, external, own,
-///     external, ...
-///                                                   external       external
+///     own:     | size header topic ... records-length |            | next partition ... |            |
+///     beside:                                         | external 0 |                    | external 1 |
 ///
-/// Thread-safety: confined. Ownership: owns its buffer; memory and external pieces are the caller's until
-/// sent. Bounds: a frame is at most 2^31 - 1 bytes, which end_frame() checks; memory in the buffer is what
-/// the caller writes.
+/// Thread-safety: confined.
+/// Ownership: owns its buffer; memory and external pieces are the caller's until sent.
+/// Bounds: a frame is at most 2^31 - 1 bytes, which end_frame() checks; the buffer is as large as what is
+/// written.
 class Writer {
  public:
   /// Records in memory of at most this size are copied rather than sent as a piece of their own.
   static constexpr std::size_t kCopiedBytesMax = 2048;
-  /// A string's length is a positive int16 in the classic form, and Kafka keeps that bound in the compact
-  /// one.
+  /// A string's length is an int16 in the classic form, and Kafka keeps that bound in the compact one.
   static constexpr std::size_t kStringBytesMax = 32'767;
 
   void i8(std::int8_t v) { *grow(1) = static_cast<char>(v); }
@@ -135,18 +136,20 @@ class Writer {
     if (!v.empty()) __builtin_memcpy(grow(v.size()), v.data(), v.size());
   }
   void records(const Records& v, bool compact);
-  /// Puts the length of what was written since `from`, as a varint, before it. Only owned bytes may stand
-  /// there.
+  /// Puts the length of what was written since `from`, as a varint, before it.
+  /// Precondition: no piece that is not copied stands there.
   void insert_length(std::size_t from);
   /// How many bytes of its own it holds.
   [[nodiscard]] std::size_t position() const noexcept { return size_; }
 
   /// Starts a frame: leaves room for its size.
   void begin_frame();
-  /// Ends it: writes its size. Errors: kMessageTooLarge, and the frame is taken back.
+  /// Ends it: writes its size.
+  /// Errors: kMessageTooLarge, and the frame is taken back.
   Status end_frame();
 
-  /// All that was written, in order; valid until the next write. Precondition: no frame is open.
+  /// All that was written, in order; valid until the next write.
+  /// Precondition: no frame is open.
   [[nodiscard]] std::span<const Piece> pieces();
   [[nodiscard]] std::string_view owned(const Piece& piece) const noexcept {
     return {data_.get() + piece.at, static_cast<std::size_t>(piece.size)};
