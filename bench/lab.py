@@ -49,7 +49,7 @@ class Node:
     def start(self):
         """Seconds until `ready`."""
         began = time.monotonic()
-        self.process = subprocess.Popen([self.bin / "afdgd", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--http", f"127.0.0.1:{self.http}"],
+        self.process = subprocess.Popen([self.bin / "afdgd", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--kafka", "off", "--http", f"127.0.0.1:{self.http}"],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=open(self.scratch / "log", "ab"), text=True)
         self.lines = []
         for line in self.process.stdout:

@@ -21,6 +21,7 @@ struct Node {
   Incarnation incarnation{0};
   std::string address;
   std::string http_address;
+  std::string kafka_address;  ///< empty: no Kafka listener
   std::vector<std::string> roles;
   std::vector<std::string> types;  ///< agent types it hosts
 };

@@ -51,6 +51,7 @@ std::string encode_node(const Node& node, std::uint64_t starts) {
   record.set_incarnation(node.incarnation.value());
   record.set_address(node.address);
   record.set_http_address(node.http_address);
+  record.set_kafka_address(node.kafka_address);
   for (const auto& role : node.roles) record.add_roles(role);
   for (const auto& type : node.types) record.add_types(type);
   record.set_starts(starts);
@@ -108,6 +109,7 @@ Result<Node> decode_node(std::string_view key, std::string_view bytes, std::uint
               .incarnation = Incarnation(record.incarnation()),
               .address = record.address(),
               .http_address = record.http_address(),
+              .kafka_address = record.kafka_address(),
               .roles = {record.roles().begin(), record.roles().end()},
               .types = {record.types().begin(), record.types().end()}};
 }

@@ -161,8 +161,8 @@ Status Log::Impl::delete_topic(TopicId topic) {
     const std::lock_guard io(shard->io_mutex);
     shard->partition.reset();
     record_fault(*shard, fail(Code::kNotFound, shard->name + " was deleted"));
-    AFDG_TRY(fs_.remove_all(path(kPartitionsDirectory) + "/" + shard->name));
   }
+  for (const ShardRef& shard : gone) AFDG_TRY(fs_.remove_all(path(kPartitionsDirectory) + "/" + shard->name));
   AFDG_TRY(fs_.sync_directory(path(kPartitionsDirectory)));
   AFDG_TRY(write_list());
   return checkpoint(false);
@@ -361,6 +361,7 @@ bool Log::Impl::pump() {
   commit_all();
   const bool worked = maintain(false);
   commit_all();
+  tell_faults();
   return worked || counters_.commits != before;
 }
 
@@ -405,9 +406,12 @@ Status Log::Impl::close() {
     if (done.ok()) done = checkpoint(true);
   }
   // Whoever still waits is told that it is not known.
-  const std::lock_guard commit(commit_mutex_);
-  failed_ = true;
-  static_cast<void>(commit_once());
+  {
+    const std::lock_guard commit(commit_mutex_);
+    failed_ = true;
+    static_cast<void>(commit_once());
+  }
+  tell_faults();
   return done;
 }
 
@@ -434,7 +438,11 @@ Status Log::create_partition(TopicPartition partition, std::string_view topic_na
 Status Log::create_partitions(const std::vector<NewPartition>& partitions) {
   return impl_->create(partitions);
 }
-Status Log::delete_topic(TopicId topic) { return impl_->delete_topic(topic); }
+Status Log::delete_topic(TopicId topic) {
+  Status deleted = impl_->delete_topic(topic);
+  impl_->tell_faults();
+  return deleted;
+}
 Result<Offset> Log::append(TopicPartition partition, std::string_view batch, Epoch leader_epoch,
                            AppendDone done) {
   return impl_->append(partition, batch, leader_epoch, std::move(done));

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -134,6 +135,13 @@ struct BatchBytes {
   Offset next;  ///< where to go on
 };
 
+/// Told of partitions that changed. Called after the completions of a commit, on the thread that called them,
+/// or on a thread of the log or of the caller that found the change; never two calls at once for one log. The
+/// commits of the whole log wait for it: hand over and return. A call is a hint, read to learn what changed.
+/// It may arm, read and append; it may not wait for the log (drain, truncate, checkpoint, close) nor destroy
+/// its watcher.
+using WatchListener = std::function<void(std::span<const TopicPartition>)>;
+
 /// All partitions of a node: one journal, many segments.
 ///
 ///     append -> [pending] -> commit: one frame, one sync -> completion -> readable -> segments (background)
@@ -144,6 +152,8 @@ struct BatchBytes {
 /// everything is kIo. A faulty partition answers kCorrupt, the others go on. kDiskFull: nothing was taken;
 /// reads go on, and so do appends by themselves once there is space. Bounds: bytes_in_flight_max.
 class Log {
+  class Impl;
+
  public:
   /// Recovers and starts. Errors: kCorrupt (journal, recovery point or the list of partitions damaged: the
   /// node must not start), kNewerFormat, kDiskFull, kUnwritable, kIo.
@@ -197,6 +207,39 @@ class Log {
   Result<std::optional<TimedOffset>> find_max_time(TopicPartition partition);
   /// What can be read. Cheap: no file is looked at. Errors: kNotFound, kCorrupt (faulty).
   [[nodiscard]] Result<PartitionEnds> ends(TopicPartition partition) const;
+
+  /// Lets one listener wait for many partitions. Who waits costs nothing until something happens:
+  ///
+  ///     read to the end E -> arm(p, E) -> kMoved: read again; kWaiting: the listener is told once -> read
+  ///     again
+  ///
+  /// Thread-safety: safe. Ownership: destroy it before the Log.
+  class Watcher {
+   public:
+    enum class Armed : std::uint8_t {
+      kWaiting,  ///< the next change of the partition is told, once
+      kMoved,    ///< the end is another one already; nothing will be told
+    };
+    /// Waits for a call of the listener that is under way; none comes afterwards.
+    ~Watcher();
+    Watcher(const Watcher&) = delete;
+    Watcher& operator=(const Watcher&) = delete;
+    /// Asks to be told of the next commit, truncation, move of the start, deletion or fault of the partition,
+    /// or of the end of the log, unless its committed end is no longer `end_seen`. Nothing falls in between.
+    /// Armed again before it was told: told once. Errors: kNotFound (deleted too), kCorrupt, kUnavailable
+    /// (closed), kIo; none of them arms.
+    Result<Armed> arm(TopicPartition partition, Offset end_seen);
+
+   private:
+    friend class Log;
+    Watcher(Impl& impl, std::size_t slot) : impl_(impl), slot_(slot) {}
+    Impl& impl_;
+    const std::size_t slot_;
+  };
+  /// A new watcher; it gets only what it armed. Bounds: kWatchersMax at a time; more is kOverloaded.
+  Result<std::unique_ptr<Watcher>> watch(WatchListener listener);
+  static constexpr std::size_t kWatchersMax = 8;
+
   [[nodiscard]] Result<PartitionDescription> describe(TopicPartition partition) const;
   [[nodiscard]] std::vector<TopicPartition> partitions() const;
   [[nodiscard]] LogMetrics metrics() const;
@@ -217,7 +260,6 @@ class Log {
 
  private:
   friend class RegionLog;
-  class Impl;
   explicit Log(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

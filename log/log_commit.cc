@@ -59,6 +59,7 @@ void Log::Impl::fatal(const Error& error) {
     commit_blocked_ = false;
     journal_wake_.notify_all();
   }
+  wake_segments(true);  // whoever watches is told
 }
 
 Status Log::Impl::admit(std::uint64_t bytes, bool large) const {
@@ -163,6 +164,7 @@ Log::Impl::Commit Log::Impl::commit_once() {
       if (auto done = std::exchange(part->done, nullptr)) done(AppendOutcome::kUnknown);
     taking_.clear();
     if (options_.committed) options_.committed();
+    if (!failure_told_.exchange(true)) collect_all();
     return Commit::kFailed;
   }
   if (taking_.empty()) return Commit::kNothing;
@@ -234,6 +236,7 @@ Log::Impl::Commit Log::Impl::commit_once() {
     if (auto done = std::exchange(part->done, nullptr)) done(AppendOutcome::kCommitted);
   taking_.clear();
   if (options_.committed) options_.committed();
+  tell(woken_);
   wake_segments(journal_->core().used() > journal_->core().capacity() / 2);
   return Commit::kDone;
 }
@@ -263,6 +266,7 @@ void Log::Impl::apply(const PartRef& part) {
         {
           const std::lock_guard lock(shard.tail_mutex);
           shard.committed_end = entry.next;
+          collect(shard, woken_);
           if (entry.large.empty() && shard.fault.ok()) {
             shard.tail.push_back(
                 {part, std::string_view(part->record).substr(entry.at, entry.size), entry.base, entry.next});
@@ -289,12 +293,14 @@ void Log::Impl::apply(const PartRef& part) {
       std::erase_if(shard.tail, [&](const TailBatch& batch) { return batch.next > part->offset; });
       shard.committed_end = part->offset;
       shard.written_end = std::min(shard.written_end, part->offset);
+      collect(shard, woken_);
       break;
     }
     case JournalKind::kStart: {
       Shard& shard = *part->entries[0].shard;
       const std::lock_guard lock(shard.tail_mutex);
       shard.start = std::max(shard.start, part->offset);
+      collect(shard, woken_);
       break;
     }
     case JournalKind::kDeleteTopic:

@@ -58,6 +58,7 @@ struct Shard {
   Status fault;
   std::atomic<bool> faulty{false};  ///< fault is not ok; read without a lock
   bool listed_dirty = false;        ///< in Impl::dirty_
+  std::uint8_t watchers = 0;        ///< who is told of the next change, a bit each
 
   // Under io_mutex, held over system calls; taken before tail_mutex.
   std::mutex io_mutex;
@@ -171,6 +172,24 @@ class Log::Impl {
   void wake_segments(bool now);
   void record_fault(Shard& shard, const Error& error);
 
+  // log_watch.cc
+  /// A partition that changed, and whom to tell.
+  struct Woken {
+    TopicPartition id;
+    std::uint8_t watchers;
+  };
+  Result<std::size_t> add_listener(WatchListener listener);
+  void remove_listener(std::size_t slot);
+  Result<Watcher::Armed> arm(std::size_t slot, TopicPartition id, Offset end_seen);
+  /// Takes those who wait for the shard. Precondition: its tail_mutex is held.
+  static void collect(Shard& shard, std::vector<Woken>& out);
+  /// Tells everybody who waits, because the log ended.
+  void collect_all();
+  /// Calls the listeners and empties the list. Locks held by the caller: commit at most.
+  void tell(std::vector<Woken>& woken);
+  /// Tells of faults, and of the end of the log. No lock is held.
+  void tell_faults();
+
   // log.cc
   Status create(const std::vector<NewPartition>& partitions);
   Status delete_topic(TopicId topic);
@@ -225,6 +244,16 @@ class Log::Impl {
   bool stopping_ = false;
   std::condition_variable journal_wake_;
   std::uint64_t writers_ = 0;  ///< under queue_mutex_
+
+  std::vector<Woken> woken_;  ///< under commit_mutex_: by the commit under way
+  std::mutex watch_mutex_;    ///< over calls of listeners; nothing but commit is held when it is taken
+  std::array<WatchListener, kWatchersMax> listeners_;
+  std::uint8_t taken_slots_ = 0;         ///< under watch_mutex_
+  std::vector<TopicPartition> telling_;  ///< under watch_mutex_
+  std::mutex faulted_mutex_;             ///< innermost
+  std::vector<Woken> faulted_;           ///< at most one for each partition: a faulty one is not armed
+  std::atomic<bool> faulted_any_{false};
+  std::atomic<bool> failure_told_{false};
 
   std::mutex segment_mutex_;
   std::condition_variable segment_wake_;

@@ -31,11 +31,18 @@ void Log::Impl::wake_segments(bool now) {
 }
 
 void Log::Impl::record_fault(Shard& shard, const Error& error) {
-  const std::lock_guard lock(shard.tail_mutex);
-  if (shard.fault.ok()) shard.fault = error;
-  shard.faulty = true;
-  shard.tail.clear();
-  shard.written_end = shard.committed_end;
+  {
+    const std::lock_guard lock(shard.tail_mutex);
+    if (shard.fault.ok()) shard.fault = error;
+    shard.faulty = true;
+    shard.tail.clear();
+    shard.written_end = shard.committed_end;
+    if (shard.watchers == 0) return;
+    const std::lock_guard faulted(faulted_mutex_);
+    collect(shard, faulted_);
+    faulted_any_ = true;
+  }
+  wake_segments(true);  // locks are held here: the segment thread tells
 }
 
 Status Log::Impl::flush(Shard& shard, Offset until) {
@@ -162,6 +169,7 @@ void Log::Impl::segment_thread() {
       if (segment_stop_) return;
     }
     maintain(true);
+    tell_faults();
     const std::lock_guard lock(commit_mutex_);
     growing_ = !journal_->full_grown();
   }

@@ -95,10 +95,12 @@ std::shared_ptr<Routes> Cluster::picture() {
   const std::lock_guard lock(mutex_);
   const Timestamp now = clock_.now();
   routes->version = version();
+  routes->cluster = catalog_->cluster_id();
   routes->self = self_.id;
   for (const auto& state : catalog_->nodes(now)) {
     routes->nodes.insert_or_assign(state.node.id, NodeRoute{.address = state.node.address,
                                                             .http_address = state.node.http_address,
+                                                            .kafka_address = state.node.kafka_address,
                                                             .roles = state.node.roles,
                                                             .types = state.node.types,
                                                             .alive = state.alive || state.node.id == self_.id,

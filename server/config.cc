@@ -147,8 +147,10 @@ const std::vector<ConfigKey>& config_keys() {
       text_key("listen", "HOST:PORT", "clients and other nodes (gRPC)", &Config::listen),
       text_key("advertise", "HOST:PORT", "the address that others are told, when it is not the one of listen",
                &Config::advertise),
-      text_key("kafka", "HOST:PORT", "the Kafka listener; this version has none and takes only 'off'",
-               &Config::kafka),
+      text_key("kafka", "HOST:PORT", "Kafka clients; 'off' for none", &Config::kafka),
+      text_key("kafka-advertise", "HOST:PORT",
+               "the address that Kafka clients are told, when it is not the one of kafka",
+               &Config::kafka_advertise),
       text_key("http", "HOST:PORT", "/metrics for Prometheus and /healthz; 'off' for none", &Config::http),
       text_key("roles", "LIST", "what this process is: catalog, region, or both", &Config::roles),
       text_key("catalog", "HOST:PORT", "the catalog, for a node that has only the role region",
@@ -187,6 +189,17 @@ const std::vector<ConfigKey>& config_keys() {
       number_key("fanout-targets-max", "targets of one fan-out that lists its keys",
                  &Config::fanout_targets_max, 1, 10'000'000),
       number_key("lanes", "lanes that run regions; 0: one a core", &Config::lanes, 0, 256),
+      number_key("kafka-connections-max", "Kafka clients at a time; more are closed at once",
+                 &Config::kafka_connections_max, 1, 1'000'000),
+      number_key("kafka-request-bytes-max", "largest Kafka request, bytes; a larger one ends its connection",
+                 &Config::kafka_request_bytes_max, 1u << 10, 1u << 30),
+      number_key("kafka-bytes-max",
+                 "Kafka requests and answers that are held at a time, bytes; then no more is read",
+                 &Config::kafka_bytes_max, 1u << 20, 64 * kGiB),
+      number_key("kafka-partitions-default", "partitions of a topic whose maker does not say how many",
+                 &Config::kafka_partitions_default, 1, 4096),
+      number_key("kafka-auto-create", "1: a topic that a Kafka client asks for is made; 0: it must be created",
+                 &Config::kafka_auto_create, 0, 1),
       number_key("drain-seconds", "how long SIGTERM waits for calls under way, seconds",
                  &Config::drain_seconds, 0, 3600),
   };
@@ -275,6 +288,7 @@ Result<CommandLine> read_command_line(int argc, const char* const* argv) {
   if (line.config.dev) {
     if (!taken.contains("listen")) line.config.listen = "127.0.0.1:0";
     if (!taken.contains("http")) line.config.http = "127.0.0.1:0";
+    if (!taken.contains("kafka")) line.config.kafka = "127.0.0.1:0";
   }
   AFDG_TRY(check_config(line.config));
   return line;
@@ -284,11 +298,6 @@ Status check_config(const Config& config) {
   if (config.data.empty() && !config.dev) {
     return fail(Code::kInvalidArgument,
                 "no data directory is named: give --data DIR, or --dev for a temporary one");
-  }
-  if (config.kafka != "off" && !config.kafka.empty()) {
-    return fail(Code::kInvalidArgument,
-                "--kafka " + config.kafka +
-                    ": this version has no Kafka listener: leave the flag out, or give 'off'");
   }
   bool region = false, catalog = false;
   std::string_view rest = config.roles;
@@ -315,10 +324,14 @@ Status check_config(const Config& config) {
                     ": this process has the role catalog itself: leave the flag out, or give --roles region");
   }
   if (!config.catalog.empty()) AFDG_TRY(parse_host_port(config.catalog, "--catalog").status());
+  if (!config.kafka_advertise.empty())
+    AFDG_TRY(parse_host_port(config.kafka_advertise, "--kafka-advertise").status());
   if (!config.advertise.empty()) AFDG_TRY(parse_host_port(config.advertise, "--advertise").status());
   for (const auto& [what, address] :
-       {std::pair<const char*, const std::string&>("--listen", config.listen), {"--http", config.http}}) {
-    if (address == "off" && std::string_view(what) == "--http") continue;
+       {std::pair<const char*, const std::string&>("--listen", config.listen),
+        {"--http", config.http},
+        {"--kafka", config.kafka}}) {
+    if (address == "off" && std::string_view(what) != "--listen") continue;
     AFDG_ASSIGN(const HostPort parsed, parse_host_port(address, what));
     if (!config.insecure && !is_loopback(parsed.host)) {
       return fail(Code::kInvalidArgument,

@@ -18,7 +18,8 @@ struct Config {
   std::string data;
   std::string listen = "127.0.0.1:7400";
   std::string advertise;  ///< empty: as listen
-  std::string kafka = "off";
+  std::string kafka = "127.0.0.1:9092";
+  std::string kafka_advertise;  ///< empty: as kafka
   std::string http = "127.0.0.1:7480";
   std::string roles = "catalog,region";
   std::string catalog;
@@ -40,6 +41,11 @@ struct Config {
   std::uint64_t store_cache_bytes = 64u << 20;
   std::uint32_t fanout_targets_max = 1'000'000;
   std::uint32_t lanes = 0;
+  std::uint32_t kafka_connections_max = 10'000;
+  std::uint64_t kafka_request_bytes_max = 32u << 20;
+  std::uint64_t kafka_bytes_max = 512u << 20;
+  std::uint32_t kafka_partitions_default = 1;
+  std::uint32_t kafka_auto_create = 1;
   std::uint32_t drain_seconds = 10;
 
   [[nodiscard]] bool has_role(std::string_view role) const;

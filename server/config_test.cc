@@ -52,7 +52,7 @@ TEST(ConfigTest, RefusalsNameKeyValueAndRemedy) {
   refused({"--data", "d", "--roles", "king"}, "'king' is no role");
   refused({"--data", "d", "--roles", "region"}, "--catalog HOST:PORT");
   refused({"--data", "d", "--catalog", "127.0.0.1:1"}, "role catalog itself");
-  refused({"--data", "d", "--kafka", "127.0.0.1:9092"}, "no Kafka listener");
+  refused({"--data", "d", "--kafka", "10.1.2.3:9092"}, "is not a loopback address");
   refused({"--data", "d", "--node-id", "x"}, "'x' is not a whole number");
   refused({"--data", "d", "--lanes", "1000"}, "between 0 and 256");
   refused({"--data", "d", "--config", "/no/such/file.toml"}, "/no/such/file.toml");

@@ -15,6 +15,7 @@ catalog::Node node_of(const v1::NodeInfo& info) {
           .incarnation = Incarnation(info.incarnation()),
           .address = info.address(),
           .http_address = info.http_address(),
+          .kafka_address = info.kafka_address(),
           .roles = {info.roles().begin(), info.roles().end()},
           .types = {info.types().begin(), info.types().end()}};
 }
@@ -24,6 +25,7 @@ void fill_node(const catalog::Node& node, v1::NodeInfo& info) {
   info.set_incarnation(node.incarnation.value());
   info.set_address(node.address);
   info.set_http_address(node.http_address);
+  info.set_kafka_address(node.kafka_address);
   info.mutable_roles()->Assign(node.roles.begin(), node.roles.end());
   info.mutable_types()->Assign(node.types.begin(), node.types.end());
 }
@@ -33,6 +35,7 @@ void fill_node(NodeId id, const NodeRoute& node, v1::NodeInfo& info) {
   info.set_incarnation(node.incarnation.value());
   info.set_address(node.address);
   info.set_http_address(node.http_address);
+  info.set_kafka_address(node.kafka_address);
   info.mutable_roles()->Assign(node.roles.begin(), node.roles.end());
   info.mutable_types()->Assign(node.types.begin(), node.types.end());
   info.set_alive(node.alive);
@@ -75,6 +78,7 @@ void fill_topic(const catalog::Topic& topic, const Routes& routes, v1::TopicInfo
 
 void fill_answer(const Routes& routes, bool whole, v1::HeartbeatAnswer& answer) {
   answer.set_version(routes.version);
+  answer.set_cluster(routes.cluster);
   for (const auto& [id, node] : routes.nodes) fill_node(id, node, *answer.add_nodes());
   if (!whole) return;
   for (const auto& [name, grid] : routes.grids) {
@@ -95,6 +99,7 @@ void read_nodes(const v1::HeartbeatAnswer& answer, Routes& routes) {
     routes.nodes.insert_or_assign(NodeId(static_cast<std::int32_t>(info.id())),
                                   NodeRoute{.address = info.address(),
                                             .http_address = info.http_address(),
+                                            .kafka_address = info.kafka_address(),
                                             .roles = {info.roles().begin(), info.roles().end()},
                                             .types = {info.types().begin(), info.types().end()},
                                             .alive = info.alive(),
@@ -106,6 +111,7 @@ void read_nodes(const v1::HeartbeatAnswer& answer, Routes& routes) {
 
 void read_answer(const v1::HeartbeatAnswer& answer, Routes& routes) {
   routes.version = answer.version();
+  routes.cluster = answer.cluster();
   read_nodes(answer, routes);
   for (const auto& info : answer.grids()) {
     GridRoutes grid;

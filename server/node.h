@@ -28,6 +28,8 @@ class RunningNode {
   [[nodiscard]] virtual std::string address() const = 0;
   /// Metrics and health; empty when they are off.
   [[nodiscard]] virtual std::string http_address() const = 0;
+  /// Of the Kafka listener, with its port; empty when it is off.
+  [[nodiscard]] virtual std::string kafka_address() const = 0;
   [[nodiscard]] virtual std::string data_directory() const = 0;
   /// Ends calls under way (or waits for them), checkpoints, closes the files. Errors: kDiskFull, kIo; the
   /// next start recovers.

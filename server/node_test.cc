@@ -23,7 +23,7 @@ using testing::TemporaryDirectory;
 
 std::unique_ptr<RunningNode> start(const TemporaryDirectory& directory, const std::string& name = "node",
                                    std::vector<std::string> more = {}) {
-  std::vector<std::string> arguments{"--data", directory.path(name), "--listen", "127.0.0.1:0", "--http",
+  std::vector<std::string> arguments{"--data", directory.path(name), "--listen", "127.0.0.1:0", "--kafka", "off", "--http",
                                      "off",    "--log-level",        "error"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   auto node = Node(arguments).start();
@@ -174,10 +174,10 @@ TEST(NodeTest, FansOutToKeysAndToAllAgents) {
 TEST(NodeTest, TwoProcessesCannotShareADirectoryOrAPort) {
   const TemporaryDirectory directory;
   const auto node = start(directory);
-  auto second = Node({"--data", directory.path("node"), "--listen", "127.0.0.1:0", "--http", "off"}).start();
+  auto second = Node({"--data", directory.path("node"), "--listen", "127.0.0.1:0", "--kafka", "off", "--http", "off"}).start();
   EXPECT_EQ(second.code(), Code::kTaken);
   auto third =
-      Node({"--data", directory.path("other"), "--listen", node->address(), "--http", "off"}).start();
+      Node({"--data", directory.path("other"), "--listen", node->address(), "--kafka", "off", "--http", "off"}).start();
   EXPECT_EQ(third.code(), Code::kTaken);
   EXPECT_THAT(third.error().text(), HasSubstr(node->address()));
   EXPECT_EQ(verify_node(directory.path("node")), 3);
@@ -186,7 +186,7 @@ TEST(NodeTest, TwoProcessesCannotShareADirectoryOrAPort) {
 TEST(NodeTest, AProgramsGridIsMadeOnceAndItsRegionsNeverChange) {
   const TemporaryDirectory directory;
   const std::vector<std::string> arguments{
-      "--data", directory.path("node"), "--listen", "127.0.0.1:0", "--http", "off"};
+      "--data", directory.path("node"), "--listen", "127.0.0.1:0", "--kafka", "off", "--http", "off"};
   for (int round = 0; round < 2; ++round) {
     auto node = Node(arguments).grid("made", {.regions = 3}).start();
     ASSERT_TRUE(node.ok()) << node.status().to_string();
@@ -201,7 +201,7 @@ TEST(NodeTest, DamageOfIdentityOrANewerFormatStopsTheStart) {
   const TemporaryDirectory directory;
   EXPECT_TRUE(start(directory)->stop().ok());
   const std::vector<std::string> arguments{
-      "--data", directory.path("node"), "--listen", "127.0.0.1:0", "--http", "off"};
+      "--data", directory.path("node"), "--listen", "127.0.0.1:0", "--kafka", "off", "--http", "off"};
   const std::string file = directory.path("node") + "/node";
   std::string content;
   {
@@ -251,7 +251,7 @@ class SlothAgent : public Agent<Sloth> {
 // Invariant 13
 TEST(NodeTest, TenThousandCallersOfASlowAgentAreRefusedAndMemoryStaysFlat) {
   const TemporaryDirectory directory;
-  auto node = Node({"--data", directory.path("node"), "--listen", "127.0.0.1:0", "--http", "off",
+  auto node = Node({"--data", directory.path("node"), "--listen", "127.0.0.1:0", "--kafka", "off", "--http", "off",
                     "--agent-queue-max", "500"})
                   .grid("g", {.regions = 2})
                   .agent<SlothAgent>()

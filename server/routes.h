@@ -29,6 +29,7 @@ struct GridRoutes {
 struct NodeRoute {
   std::string address;
   std::string http_address;
+  std::string kafka_address;  ///< empty: no Kafka listener
   std::vector<std::string> roles;
   std::vector<std::string> types;
   bool alive = false;
@@ -39,6 +40,7 @@ struct NodeRoute {
 /// A picture of the cluster at one version of the catalog. Never changed once it is published.
 struct Routes {
   std::uint64_t version = 0;
+  std::uint64_t cluster = 0;  ///< the catalog's identity
   NodeId self;
   std::map<std::string, GridRoutes, std::less<>> grids;
   std::map<NodeId, NodeRoute> nodes;

@@ -14,6 +14,8 @@
 #include "server/data_service.h"
 #include "server/http.h"
 #include "server/identity.h"
+#include "server/kafka_cluster.h"
+#include "server/kafka_listener.h"
 #include "server/logging.h"
 #include "server/metrics.h"
 #include "server/region_host.h"
@@ -44,6 +46,7 @@ class Runtime final : public RunningNode {
 
   [[nodiscard]] std::string address() const override { return address_; }
   [[nodiscard]] std::string http_address() const override { return http_address_; }
+  [[nodiscard]] std::string kafka_address() const override { return kafka_address_; }
   [[nodiscard]] std::string data_directory() const override { return config_.data; }
 
   Status start() {
@@ -59,6 +62,7 @@ class Runtime final : public RunningNode {
     AFDG_TRY(make_grids());
     serving_.store(true);
     router_->set_serving(true, {});
+    serve_kafka();
     ticker_ = std::thread([this] { tick(); });
     say_ready();
     return {};
@@ -81,6 +85,7 @@ class Runtime final : public RunningNode {
       tick_changed_.notify_all();
     }
     if (ticker_.joinable()) ticker_.join();
+    if (kafka_) kafka_->stop();
     if (http_) http_->stop();
     if (cluster_) cluster_->stop();
     if (background_) background_->stop();
@@ -248,6 +253,11 @@ class Runtime final : public RunningNode {
                   HttpServer::start(config_.http, [this](const std::string& path) { return http(path); }));
       http_address_ = with_port(config_.http, http_->port());
     }
+    if (config_.kafka != "off" && host_) {
+      AFDG_ASSIGN(kafka_, KafkaListener::bind(config_.kafka));
+      kafka_address_ = with_port(config_.kafka, kafka_->port());
+      cluster.self.kafka_address = config_.kafka_advertise.empty() ? kafka_address_ : config_.kafka_advertise;
+    }
     // Only the port is missing from what the cluster must know; port 0 is chosen here.
     AFDG_ASSIGN(const std::string listen, reserve_port());
     cluster.self.address = config_.advertise.empty() ? listen : config_.advertise;
@@ -318,6 +328,23 @@ class Runtime final : public RunningNode {
     return {};
   }
 
+  void serve_kafka() {
+    if (!kafka_) return;
+    kafka_cluster_ = std::make_unique<KafkaCluster>(
+        KafkaCluster::Parts{&board_, cluster_.get(), peers_.get(), background_.get()});
+    KafkaListener::Setup setup;
+    setup.connections_max = config_.kafka_connections_max;
+    setup.bytes_max = config_.kafka_bytes_max;
+    setup.broker.request_bytes_max = config_.kafka_request_bytes_max;
+    setup.broker.partitions_default = static_cast<std::int32_t>(config_.kafka_partitions_default);
+    setup.broker.auto_create_topics = config_.kafka_auto_create != 0;
+    setup.log = log_.get();
+    setup.cluster = kafka_cluster_.get();
+    setup.clock = &clock_;
+    setup.random = &random_;
+    kafka_->serve(setup);
+  }
+
   void say_ready() {
     const auto routes = board_.get();
     const double seconds = std::chrono::duration<double>(steady_clock::now() - started_).count();
@@ -330,6 +357,7 @@ class Runtime final : public RunningNode {
          ", roles " + config_.roles);
     line("data       " + config_.data + (temporary_.empty() ? "" : " (temporary)"));
     line("listen     " + address_ + " (gRPC)");
+    line("kafka      " + (kafka_address_.empty() ? std::string("off") : kafka_address_));
     line("http       " +
          (http_address_.empty() ? std::string("off") : http_address_ + " (/metrics, /healthz)"));
     if (!config_.catalog.empty()) line("catalog    " + config_.catalog);
@@ -489,7 +517,7 @@ class Runtime final : public RunningNode {
   SystemClock clock_;
   SystemRandom random_;
   steady_clock::time_point started_{};
-  std::string temporary_, address_, http_address_;
+  std::string temporary_, address_, http_address_, kafka_address_;
   std::atomic<bool> serving_{false};
   bool clean_start_ = false;
   std::atomic<bool> store_damaged_{false};
@@ -513,6 +541,8 @@ class Runtime final : public RunningNode {
   std::unique_ptr<Cluster> cluster_;
   std::unique_ptr<RpcServer> rpc_;
   std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<KafkaCluster> kafka_cluster_;
+  std::unique_ptr<KafkaListener> kafka_;
   std::mutex tick_mutex_;
   std::condition_variable tick_changed_;
   bool ticking_ = true;

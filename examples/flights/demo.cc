@@ -255,6 +255,8 @@ class Demo {
                                      data_,
                                      "--listen",
                                      address_,
+                                     "--kafka",
+                                     "off",
                                      "--http",
                                      "127.0.0.1:" + std::to_string(http_port_)};
     if (settings_.no_dedup) command.insert(command.end(), {"--inject", "no-dedup"});

@@ -66,12 +66,12 @@ def usage(folder):
 def taken(folder):
     """two servers on one directory, port taken, unwritable directory"""
     server = harness.Server(folder / "data").start()
-    done = run_server("--data", folder / "data", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0")
+    done = run_server("--data", folder / "data", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--kafka", "off")
     assert done.returncode == 3 and str(folder / "data") in done.stderr, f"exit {done.returncode}: {done.stderr}"
-    done = run_server("--data", folder / "other", "--listen", server.address, "--http", "127.0.0.1:0")
+    done = run_server("--data", folder / "other", "--listen", server.address, "--http", "127.0.0.1:0", "--kafka", "off")
     assert done.returncode == 3 and server.address in done.stderr, f"exit {done.returncode}: {done.stderr}"
     (folder / "file").write_text("")
-    done = run_server("--data", folder / "file" / "data", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0")
+    done = run_server("--data", folder / "file" / "data", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--kafka", "off")
     assert done.returncode == 5 and "file/data" in done.stderr, f"exit {done.returncode}: {done.stderr}"
     assert server.stop() == 0
 

@@ -53,6 +53,7 @@ class Server:
         self.data = pathlib.Path(data)
         self.port = free_port()
         self.http_port = free_port()
+        self.kafka = "off"  # or HOST:PORT
         self.extra = list(extra)
         self.program = str(BIN / program)
         self.env = dict(os.environ, **(env or {}))
@@ -64,7 +65,7 @@ class Server:
         return f"127.0.0.1:{self.port}"
 
     def command(self):
-        return [self.program, "--data", str(self.data), "--listen", self.address, "--http", f"127.0.0.1:{self.http_port}", *self.extra]
+        return [self.program, "--data", str(self.data), "--listen", self.address, "--kafka", self.kafka, "--http", f"127.0.0.1:{self.http_port}", *self.extra]
 
     def start(self, wait=True, seconds=30):
         self.mark = self.log.stat().st_size if self.log.exists() else 0

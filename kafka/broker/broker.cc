@@ -1,0 +1,105 @@
+#include "kafka/broker/broker.h"
+
+#include <utility>
+
+#include "kafka/broker/fetches.h"
+#include "kafka/handlers/handlers.h"
+
+namespace afdg::kafka {
+
+Broker::Broker(Parts parts, BrokerOptions options)
+    : parts_(std::move(parts)),
+      options_(options),
+      fetches_(std::make_unique<Fetches>(*this)),
+      inbox_(std::make_shared<Inbox>()) {
+  inbox_->broker = this;
+}
+
+Broker::~Broker() { stop(); }
+
+void Broker::stop() {
+  if (std::exchange(stopped_, true)) return;
+  fetches_->stop();
+  const std::lock_guard lock(inbox_->mutex);
+  inbox_->broker = nullptr;
+  inbox_->tasks.clear();
+}
+
+void Broker::handle(const CallPtr& call) {
+  counters_.requests.fetch_add(1, std::memory_order_relaxed);
+  const Handler handler = handler_of(call->request().api->key);
+  if (handler == nullptr)
+    return call->hang_up("a request of the API " + std::string(call->request().api->name) +
+                         ", which is not served");
+  handler(*this, call);
+}
+
+void Broker::later(std::function<void()> task) {
+  // The caller may be the log in the middle of a commit: the task runs when that is over.
+  const auto inbox = inbox_;
+  const std::lock_guard lock(inbox->mutex);
+  if (inbox->broker == nullptr) return;
+  inbox->tasks.push_back(std::move(task));
+  if (inbox->tasks.size() > 1 || parts_.loop->here()) return;
+  parts_.loop->post([inbox] {
+    if (inbox->broker != nullptr) inbox->broker->run();
+  });
+}
+
+void Broker::run() {
+  std::vector<std::function<void()>> tasks;
+  {
+    const std::lock_guard lock(inbox_->mutex);
+    tasks.swap(inbox_->tasks);
+  }
+  for (const auto& task : tasks) task();
+}
+
+void Broker::round_end() {
+  for (int i = 0; i < 4; ++i) {
+    if (std::exchange(appended_, false)) parts_.log->lead();
+    run();
+    if (!appended_) return;
+  }
+  parts_.loop->post([inbox = inbox_] {});  // another round
+}
+
+void Broker::report(std::string_view host, std::string_view why) {
+  counters_.refused.fetch_add(1, std::memory_order_relaxed);
+  if (parts_.report) parts_.report(host, why);
+}
+
+Uuid topic_uuid(const ClusterView& view, TopicId topic) noexcept { return {view.cluster | 1, topic.value()}; }
+
+Place find_partition(const ClusterView& view, std::string_view topic, std::int32_t partition) {
+  Place place;
+  place.topic = view.find(topic);
+  if (place.topic == nullptr || partition < 0 ||
+      static_cast<std::size_t>(partition) >= place.topic->partitions.size()) {
+    place.error = ErrorCode::kUnknownTopicOrPartition;
+    return place;
+  }
+  const auto& led = place.topic->partitions[static_cast<std::size_t>(partition)];
+  place.partition = {place.topic->id, PartitionIndex(partition)};
+  place.epoch = led.epoch;
+  if (led.leader != view.self) place.error = ErrorCode::kNotLeaderOrFollower;
+  return place;
+}
+
+ErrorCode topic_read_error(Code code) noexcept {
+  switch (code) {
+    case Code::kNotFound:
+      return ErrorCode::kUnknownTopicOrPartition;
+    case Code::kCorrupt:
+      return ErrorCode::kKafkaStorageError;
+    default:
+      return error_code(code);
+  }
+}
+
+ErrorCode check_epoch(std::int32_t believed, Epoch epoch) noexcept {
+  if (believed < 0 || believed == epoch.value()) return ErrorCode::kNone;
+  return believed < epoch.value() ? ErrorCode::kFencedLeaderEpoch : ErrorCode::kUnknownLeaderEpoch;
+}
+
+}  // namespace afdg::kafka

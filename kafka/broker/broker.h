@@ -1,0 +1,118 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "kafka/broker/cluster.h"
+#include "kafka/broker/connection.h"
+#include "kafka/broker/loop.h"
+#include "log/log.h"
+
+namespace afdg::kafka {
+
+class Fetches;
+
+struct BrokerOptions {
+  std::size_t request_bytes_max = std::size_t{32} << 20;  ///< one frame; larger ones close the connection
+  std::size_t message_bytes_max = (std::size_t{1} << 20) + 12;  ///< a batch, unless the topic says otherwise
+  std::size_t fetch_bytes_max = std::size_t{55} << 20;          ///< one answer; Kafka's fetch.max.bytes
+  std::chrono::milliseconds fetch_wait_max{300'000};            ///< a client may ask for less
+  std::int32_t partitions_default = 1;   ///< of topics that say -1 or are made by themselves
+  std::int32_t partitions_max = 10'000;  ///< in one request
+  bool auto_create_topics = true;        ///< a client that asks for a topic makes it
+};
+
+/// A Kafka broker on the node's log, without its sockets.
+///
+///     Connection::receive -> handle() -> handlers/*.cc -> log, cluster, groups
+///                                             |                 | commits
+///     Connection::front  <-  Call::reply  <---+-- run()  <------+
+///
+/// Thread-safety: confined to its loop, but for later(), and what the log and the cluster call back.
+/// Duties of the owner: (1) round_end() after each round of reads, before it sleeps; (2) stop() before the
+/// log and the cluster go; (3) connections go before the broker.
+class Broker {
+ public:
+  struct Parts {
+    log::Log* log = nullptr;
+    Cluster* cluster = nullptr;
+    Loop* loop = nullptr;
+    const Clock* clock = nullptr;
+    Random* random = nullptr;
+    /// What an operator should know: a connection that was closed, and why.
+    std::function<void(std::string_view host, std::string_view why)> report;
+  };
+  struct Counters {
+    std::atomic<std::uint64_t> connections{0}, bytes{0}, requests{0}, refused{0}, produced_bytes{0},
+        fetched_bytes{0}, fetches_waiting{0};
+  };
+
+  Broker(Parts parts, BrokerOptions options);
+  ~Broker();
+  Broker(const Broker&) = delete;
+  Broker& operator=(const Broker&) = delete;
+
+  void handle(const CallPtr& call);
+  /// Leads the commit of what this round appended, and answers what became durable.
+  void round_end();
+  /// No call is answered after this.
+  void stop();
+
+  /// Runs `task` on the loop: at the end of this round, or soon. From any thread.
+  void later(std::function<void()> task);
+  /// Something was handed to the log in this round.
+  void appended() noexcept { appended_ = true; }
+
+  [[nodiscard]] const BrokerOptions& options() const noexcept { return options_; }
+  [[nodiscard]] log::Log& log() const noexcept { return *parts_.log; }
+  [[nodiscard]] Cluster& cluster() const noexcept { return *parts_.cluster; }
+  [[nodiscard]] Loop& loop() const noexcept { return *parts_.loop; }
+  [[nodiscard]] const Clock& clock() const noexcept { return *parts_.clock; }
+  [[nodiscard]] Random& random() const noexcept { return *parts_.random; }
+  [[nodiscard]] Fetches& fetches() const noexcept { return *fetches_; }
+  [[nodiscard]] Counters& counters() noexcept { return counters_; }
+  void report(std::string_view host, std::string_view why);
+
+ private:
+  void run();
+
+  Parts parts_;
+  BrokerOptions options_;
+  Counters counters_;
+  std::unique_ptr<Fetches> fetches_;
+  bool appended_ = false;
+  bool stopped_ = false;
+
+  // later(): outlives the broker in the callbacks of others.
+  struct Inbox {
+    std::mutex mutex;
+    std::vector<std::function<void()>> tasks;
+    Broker* broker = nullptr;  // null once it stopped
+  };
+  std::shared_ptr<Inbox> inbox_;
+};
+
+/// The id of a topic as Kafka clients see it: it changes when a topic is made anew.
+[[nodiscard]] Uuid topic_uuid(const ClusterView& view, TopicId topic) noexcept;
+/// Where a partition of a topic of this node is, or why a client cannot use it here.
+struct Place {
+  ErrorCode error = ErrorCode::kNone;
+  const ClusterView::Topic* topic = nullptr;
+  TopicPartition partition;
+  Epoch epoch;
+};
+[[nodiscard]] Place find_partition(const ClusterView& view, std::string_view topic, std::int32_t partition);
+/// What a client is told of an error of the log about a partition that is there.
+[[nodiscard]] ErrorCode topic_read_error(Code code) noexcept;
+/// The check of KIP-320: what the client believes of the leader against what is true.
+[[nodiscard]] ErrorCode check_epoch(std::int32_t believed, Epoch epoch) noexcept;
+
+}  // namespace afdg::kafka

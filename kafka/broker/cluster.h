@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+
+namespace afdg::kafka {
+
+/// What a topic is to a Kafka client.
+enum class TopicKind : std::uint8_t {
+  kPlain,     ///< Kafka's rules
+  kInternal,  ///< __consumer_offsets: read only
+  kMessages,  ///< a grid's: producing there sends to agents
+  kDerived,   ///< a grid's `changes` and `dead`: read only
+};
+
+/// The cluster at one version of the catalog. Never changed once it is handed out.
+struct ClusterView {
+  struct Node {
+    NodeId id;
+    std::string host;
+    std::uint16_t port = 0;
+  };
+  struct Partition {
+    NodeId leader;
+    Epoch epoch;
+  };
+  struct Topic {
+    TopicId id;
+    std::string name;
+    TopicKind kind = TopicKind::kPlain;
+    std::vector<Partition> partitions;
+    std::map<std::string, std::string> config;  ///< what was set; the rest has its default
+  };
+  std::uint64_t version = 0;
+  std::uint64_t cluster = 0;  ///< the catalog's identity
+  NodeId self;
+  std::vector<Node> nodes;  ///< those that can be reached by Kafka clients, ids ascending
+  std::map<std::string, Topic, std::less<>> topics;
+
+  [[nodiscard]] const Topic* find(std::string_view name) const {
+    const auto found = topics.find(name);
+    return found == topics.end() ? nullptr : &found->second;
+  }
+  [[nodiscard]] const Topic* find(TopicId id) const {
+    for (const auto& [name, topic] : topics)
+      if (topic.id == id) return &topic;
+    return nullptr;
+  }
+};
+
+/// The catalog as the broker uses it.
+/// Thread-safety: view() and the calls from the broker's loop; `done` runs on any thread, once, after the
+/// change is in view().
+class Cluster {
+ public:
+  virtual ~Cluster() = default;
+  [[nodiscard]] virtual std::shared_ptr<const ClusterView> view() const = 0;
+
+  using Done = std::function<void(Status)>;
+  struct NewTopic {
+    std::string name;
+    std::int32_t partitions = 1;
+    std::map<std::string, std::string> config;
+  };
+  /// Durable when `done` says ok. Errors: kAlreadyExists, kInvalidArgument, kUnavailable, kDiskFull.
+  virtual void create_topic(NewTopic topic, Done done) = 0;
+  /// Errors: kNotFound, kPermissionDenied (a grid's), kUnavailable.
+  virtual void delete_topic(std::string name, Done done) = 0;
+};
+
+}  // namespace afdg::kafka

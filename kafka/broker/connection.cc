@@ -1,0 +1,77 @@
+#include "kafka/broker/connection.h"
+
+#include <utility>
+
+#include "kafka/broker/broker.h"
+
+namespace afdg::kafka {
+
+void Call::finish() {
+  AFDG_ASSERT(!finished_, "a request is answered once");
+  finished_ = true;
+  if (const auto connection = connection_.lock()) connection->finished(*this);
+}
+
+void Call::hang_up(std::string why) {
+  hang_up_ = true;
+  if (const auto connection = connection_.lock()) connection->broker_.report(connection->host(), why);
+  finish();
+}
+
+Connection::Connection(Broker& broker, std::string host, std::function<void()> ready)
+    : broker_(broker), host_(std::move(host)), ready_(std::move(ready)) {
+  ++broker_.counters().connections;
+}
+
+Connection::~Connection() {
+  for (const CallPtr& call : calls_)
+    if (!call->finished_ && call->abandoned_) call->abandoned_();
+  --broker_.counters().connections;
+  broker_.counters().bytes -= bytes_;
+}
+
+void Connection::receive(std::string frame) {
+  if (hang_up_) return;
+  auto call = std::make_shared<Call>(weak_from_this(), std::move(frame));
+  call->host_ = host_;
+  bytes_ += call->frame_.size();
+  broker_.counters().bytes += call->frame_.size();
+  calls_.push_back(call);
+  Result<Request> parsed = parse_request(call->frame_);
+  if (!parsed.ok()) return call->hang_up(parsed.error().text());
+  call->request_ = *parsed;
+  broker_.handle(call);
+}
+
+bool Connection::full() const noexcept { return hang_up_ || calls_.size() >= kCallsMax; }
+
+void Connection::finished(Call& call) {
+  bytes_ += call.out_.size();
+  broker_.counters().bytes += call.out_.size();
+  skip_silent();
+  if (over() || front() != nullptr) ready_();
+}
+
+Writer* Connection::front() noexcept {
+  return calls_.empty() || !calls_.front()->finished_ ? nullptr : &calls_.front()->out_;
+}
+
+void Connection::pop() {
+  Call& call = *calls_.front();
+  const std::uint64_t held = call.frame_.size() + call.out_.size();
+  bytes_ -= held;
+  broker_.counters().bytes -= held;
+  if (call.hang_up_) {
+    hang_up_ = true;
+    calls_.clear();
+    return;
+  }
+  calls_.pop_front();
+  skip_silent();
+}
+
+void Connection::skip_silent() {
+  while (!calls_.empty() && calls_.front()->finished_ && calls_.front()->out_.size() == 0) pop();
+}
+
+}  // namespace afdg::kafka

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "kafka/frame.h"
+
+namespace afdg::kafka {
+
+class Broker;
+class Connection;
+
+/// One request on its way, and its answer.
+///
+/// A handler keeps the shared_ptr until it calls one of reply(), no_reply() and hang_up(), once.
+/// Thread-safety: confined to the broker's loop. Ownership: owns the request's bytes, into which what was
+/// decoded from it looks, and those of the answer.
+class Call : public std::enable_shared_from_this<Call> {
+ public:
+  Call(std::weak_ptr<Connection> connection, std::string frame)
+      : connection_(std::move(connection)), frame_(std::move(frame)) {}
+
+  [[nodiscard]] const Request& request() const noexcept { return request_; }
+  [[nodiscard]] std::int16_t version() const noexcept { return request_.version; }
+  /// As the request's header says; empty when it says nothing.
+  [[nodiscard]] std::string_view client_id() const noexcept {
+    return request_.client_id.value_or(std::string_view());
+  }
+  /// "/" and the client's address, as Kafka names hosts.
+  [[nodiscard]] const std::string& host() const noexcept { return host_; }
+  /// The client is gone: nobody will read an answer.
+  [[nodiscard]] bool abandoned() const noexcept { return connection_.expired(); }
+
+  template <class M>
+  void reply(const M& response) {
+    if (const Status written = write_response(out_, request_, response); !written.ok())
+      return hang_up(written.error().text());
+    finish();
+  }
+  /// Produce with acks 0 has no answer.
+  void no_reply() { finish(); }
+  /// Closes the connection once the answers to earlier requests were sent; `why` is logged.
+  void hang_up(std::string why);
+  /// Bytes that live until the answer was sent.
+  std::string_view keep(std::string bytes) { return kept_.emplace_back(std::move(bytes)); }
+  void drop_kept() { kept_.clear(); }
+  /// Called when the client is gone before the call was answered.
+  void when_abandoned(std::function<void()> task) { abandoned_ = std::move(task); }
+
+ private:
+  friend class Connection;
+  void finish();
+  std::weak_ptr<Connection> connection_;
+  std::string frame_;
+  std::string host_;
+  Request request_;
+  Writer out_;
+  std::deque<std::string> kept_;
+  std::function<void()> abandoned_;
+  bool finished_ = false;
+  bool hang_up_ = false;
+};
+using CallPtr = std::shared_ptr<Call>;
+
+/// The requests of one client, answered in their order.
+///
+///     receive(frame) -> Call -> handler ... reply -> front(): to be sent -> pop()
+///
+/// Thread-safety: confined to the broker's loop. Bounds: kCallsMax requests under way, then full() is true
+/// and the owner stops reading; their answers are kept until the client reads them. Duties of the owner: (1)
+/// no receive() while full(); (2) after each pop() it looks at full() again; (3) at over() it closes.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  static constexpr std::size_t kCallsMax = 128;
+
+  /// `ready` is called whenever there is something to send, or over() became true.
+  Connection(Broker& broker, std::string host, std::function<void()> ready);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// One frame, without its size.
+  void receive(std::string frame);
+  [[nodiscard]] bool full() const noexcept;
+  /// The next answer to send, in the order of the requests; null when there is none yet.
+  [[nodiscard]] Writer* front() noexcept;
+  void pop();
+  /// All that was asked for is answered, or will not be: close.
+  [[nodiscard]] bool over() const noexcept { return hang_up_ && calls_.empty(); }
+  /// Bytes of requests and answers that it holds, about.
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
+  [[nodiscard]] const std::string& host() const noexcept { return host_; }
+
+ private:
+  friend class Call;
+  void finished(Call& call);
+  void skip_silent();
+
+  Broker& broker_;
+  std::string host_;
+  std::function<void()> ready_;
+  std::deque<CallPtr> calls_;
+  std::uint64_t bytes_ = 0;
+  bool hang_up_ = false;
+};
+
+}  // namespace afdg::kafka

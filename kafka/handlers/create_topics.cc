@@ -1,0 +1,128 @@
+#include "kafka/messages/create_topics.h"
+
+#include <set>
+#include <utility>
+
+#include "kafka/handlers/handlers.h"
+#include "kafka/handlers/topics.h"
+
+namespace afdg::kafka {
+namespace {
+
+struct Creating {
+  CallPtr call;
+  CreateTopicsRequest request;
+  CreateTopicsResponse response;
+  std::size_t left = 1;
+  void done() {
+    if (--left == 0) call->reply(response);
+  }
+};
+
+/// What is asked for, with defaults filled in. Errors: kInvalidArgument; `code` says which kind.
+Result<Cluster::NewTopic> wanted_topic(const Broker& broker, const ClusterView& view,
+                                       const CreateTopicsRequest::Topic& asked, ErrorCode& code) {
+  Cluster::NewTopic topic;
+  topic.name = asked.name;
+  code = ErrorCode::kInvalidTopicException;
+  AFDG_TRY(check_topic_name(asked.name));
+  code = ErrorCode::kTopicAlreadyExists;
+  if (view.find(asked.name) != nullptr)
+    return fail(Code::kAlreadyExists, "Topic '" + topic.name + "' already exists.");
+  topic.partitions = asked.num_partitions;
+  if (!asked.assignments.empty()) {
+    code = ErrorCode::kInvalidRequest;
+    if (asked.num_partitions != -1 || asked.replication_factor != -1)
+      return fail(Code::kInvalidArgument,
+                  "both a replica assignment and numbers of partitions and replicas: give one of them");
+    code = ErrorCode::kInvalidReplicaAssignment;
+    std::set<std::int32_t> indexes;
+    for (const auto& one : asked.assignments) {
+      if (one.broker_ids.size() != 1 || one.broker_ids[0] != view.self.value() || view.nodes.size() != 1 ||
+          !indexes.insert(one.partition_index).second)
+        return fail(Code::kInvalidArgument,
+                    "the replica assignment: every partition has one replica, and the cluster places it");
+    }
+    if (*indexes.begin() != 0 || *indexes.rbegin() != static_cast<std::int32_t>(indexes.size()) - 1)
+      return fail(Code::kInvalidArgument, "the replica assignment: partitions are numbered from 0 on");
+    topic.partitions = static_cast<std::int32_t>(indexes.size());
+  } else if (asked.num_partitions == -1) {
+    topic.partitions = broker.options().partitions_default;
+  }
+  code = ErrorCode::kInvalidPartitions;
+  if (topic.partitions < 1 || topic.partitions > broker.options().partitions_max)
+    return fail(Code::kInvalidArgument, "Number of partitions " + std::to_string(topic.partitions) +
+                                            ": take 1 to " + std::to_string(broker.options().partitions_max));
+  code = ErrorCode::kInvalidReplicationFactor;
+  if (asked.assignments.empty() && asked.replication_factor != -1 && asked.replication_factor != 1)
+    return fail(Code::kInvalidArgument, "Replication factor " + std::to_string(asked.replication_factor) +
+                                            ": there is one copy of each partition yet: take 1, or -1");
+  code = ErrorCode::kInvalidConfig;
+  for (const auto& config : asked.configs) {
+    if (!config.value)
+      return fail(Code::kInvalidArgument,
+                  "Null value for the topic configuration " + std::string(config.name));
+    topic.config.insert_or_assign(std::string(config.name), std::string(*config.value));
+  }
+  code = ErrorCode::kNone;
+  return topic;
+}
+
+}  // namespace
+
+void handlers::create_topics(Broker& broker, const CallPtr& call) {
+  const auto creating = std::make_shared<Creating>();
+  creating->call = call;
+  CreateTopicsRequest& request = creating->request;
+  if (!decode_or_hang_up(*call, request)) return;
+  const auto view = broker.cluster().view();
+  std::multiset<std::string_view> names;
+  for (const auto& topic : request.topics) names.insert(topic.name);
+  std::vector<std::pair<std::size_t, Cluster::NewTopic>> wanted;
+  for (const auto& asked : request.topics) {
+    if (names.count(asked.name) > 1) {
+      if (names.count(asked.name) == 0) continue;
+      bool told = false;
+      for (const auto& topic : creating->response.topics) told = told || topic.name == asked.name;
+      if (told) continue;
+    }
+    auto& out = creating->response.topics.emplace_back();
+    out.name = asked.name;
+    if (names.count(asked.name) > 1) {
+      out.error_code = ErrorCode::kInvalidRequest;
+      out.error_message = "the topic is named twice in this request";
+      continue;
+    }
+    auto topic = wanted_topic(broker, *view, asked, out.error_code);
+    if (!topic.ok()) {
+      out.error_message = call->keep(topic.error().text());
+      continue;
+    }
+    out.num_partitions = topic->partitions;
+    out.replication_factor = 1;
+    out.configs.emplace();
+    if (!request.validate_only) wanted.emplace_back(creating->response.topics.size() - 1, std::move(*topic));
+  }
+  creating->left += wanted.size();
+  for (auto& [index, topic] : wanted) {
+    const std::string name = topic.name;
+    broker.cluster().create_topic(
+        std::move(topic), [&broker, creating, index = index, name](const Status& created) {
+          broker.later([&broker, creating, index, name, created] {
+            auto& out = creating->response.topics[index];
+            if (created.ok()) {
+              const auto now = broker.cluster().view();
+              if (const auto* made = now->find(name)) out.topic_id = topic_uuid(*now, made->id);
+            } else {
+              out.error_code = created.code() == Code::kInvalidArgument ? ErrorCode::kInvalidConfig
+                                                                        : topic_error(created.code());
+              out.error_message = creating->call->keep(created.error().text());
+            }
+            creating->done();
+          });
+        });
+  }
+  creating->done();
+}
+
+}  // namespace afdg::kafka

@@ -1,0 +1,22 @@
+#include "kafka/messages/fetch.h"
+
+#include <utility>
+
+#include "kafka/broker/fetches.h"
+#include "kafka/handlers/handlers.h"
+
+namespace afdg::kafka {
+
+void handlers::fetch(Broker& broker, const CallPtr& call) {
+  FetchRequest request;
+  if (!decode_or_hang_up(*call, request)) return;
+  // There are no fetch sessions (KIP-227): a client that asks for one gets id 0 and goes on without.
+  if (request.session_id != 0) {
+    FetchResponse response;
+    response.error_code = ErrorCode::kFetchSessionIdNotFound;
+    return call->reply(response);
+  }
+  broker.fetches().begin(call, std::move(request));
+}
+
+}  // namespace afdg::kafka

@@ -1,0 +1,111 @@
+#include "kafka/messages/list_offsets.h"
+
+#include <utility>
+
+#include "kafka/handlers/handlers.h"
+#include "log/batch.h"
+
+namespace afdg::kafka {
+namespace {
+
+constexpr std::int64_t kLatest = -1;
+constexpr std::int64_t kEarliest = -2;
+constexpr std::int64_t kMaxTimestamp = -3;   // KIP-734
+constexpr std::int64_t kEarliestLocal = -4;  // KIP-405: everything here is local
+constexpr std::size_t kReadBytes = std::size_t{1} << 20;
+
+struct Found {
+  std::int64_t offset = -1;
+  std::int64_t timestamp = -1;
+};
+
+/// The first record at or after a time.
+Result<Found> at_time(log::Log& log, TopicPartition partition, std::int64_t time, Offset end) {
+  AFDG_ASSIGN(Offset from, log.find_time(partition, Timestamp(std::chrono::milliseconds(time))));
+  while (from < end) {
+    AFDG_ASSIGN(const log::BatchBytes read, log.read_batches(partition, from, kReadBytes));
+    std::string_view left = read.bytes;
+    while (!left.empty()) {
+      AFDG_ASSIGN(const log::BatchView batch, log::BatchView::parse(left));
+      left.remove_prefix(batch.size());
+      if (batch.max_timestamp() < time) continue;
+      if (batch.log_append_time() || batch.codec() != log::Codec::kNone)
+        return Found{batch.base().value(),
+                     batch.log_append_time() ? batch.max_timestamp() : batch.base_timestamp()};
+      log::RecordReader records(batch);
+      log::RecordView record;
+      while (records.next(record)) {
+        const std::int64_t timestamp = record.timestamp.time_since_epoch().count();
+        if (timestamp >= time) return Found{record.offset.value(), timestamp};
+      }
+      AFDG_TRY(records.status());
+    }
+    if (read.next <= from) break;
+    from = read.next;
+  }
+  return Found{};
+}
+
+}  // namespace
+
+void handlers::list_offsets(Broker& broker, const CallPtr& call) {
+  ListOffsetsRequest request;
+  if (!decode_or_hang_up(*call, request)) return;
+  const auto view = broker.cluster().view();
+  ListOffsetsResponse response;
+  for (const auto& topic : request.topics) {
+    auto& out = response.topics.emplace_back();
+    out.name = topic.name;
+    for (const auto& wanted : topic.partitions) {
+      auto& part = out.partitions.emplace_back();
+      part.partition_index = wanted.partition_index;
+      const Place place = find_partition(*view, topic.name, wanted.partition_index);
+      part.error_code = place.error;
+      if (part.error_code == ErrorCode::kNone)
+        part.error_code = check_epoch(wanted.current_leader_epoch, place.epoch);
+      if (part.error_code != ErrorCode::kNone) continue;
+      const auto ends = broker.log().ends(place.partition);
+      if (!ends.ok()) {
+        part.error_code = topic_read_error(ends.code());
+        continue;
+      }
+      Found found;
+      if (wanted.timestamp == kLatest) {
+        found.offset = ends->end.value();
+      } else if (wanted.timestamp == kEarliest || wanted.timestamp == kEarliestLocal) {
+        found.offset = ends->start.value();
+      } else if (wanted.timestamp >= 0 || wanted.timestamp == kMaxTimestamp) {
+        Result<Found> searched = Found{};
+        if (wanted.timestamp >= 0) {
+          searched = at_time(broker.log(), place.partition, wanted.timestamp, ends->end);
+        } else {
+          const auto most = broker.log().find_max_time(place.partition);
+          searched = !most.ok() ? Result<Found>(most.error())
+                     : !most->has_value()
+                         ? Found{}
+                         : Found{(*most)->offset.value(), (*most)->timestamp.time_since_epoch().count()};
+        }
+        if (searched.ok()) {
+          found = *searched;
+        } else {
+          part.error_code = topic_read_error(searched.code());
+        }
+      } else {
+        part.error_code = ErrorCode::kInvalidRequest;
+      }
+      if (part.error_code != ErrorCode::kNone) continue;
+      if (found.offset >= 0) part.leader_epoch = place.epoch.value();
+      part.timestamp = found.timestamp;
+      part.offset = found.offset;
+      if (call->version() == 0) {
+        // Version 0: the newest first; the end and the start stand for the segments' first offsets.
+        part.old_style_offsets = {found.offset};
+        if (wanted.timestamp == kLatest && wanted.max_num_offsets > 1 && ends->start < ends->end)
+          part.old_style_offsets.push_back(ends->start.value());
+      }
+    }
+  }
+  call->reply(response);
+}
+
+}  // namespace afdg::kafka

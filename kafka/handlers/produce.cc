@@ -1,0 +1,140 @@
+#include "kafka/messages/produce.h"
+
+#include <utility>
+
+#include "kafka/handlers/handlers.h"
+#include "kafka/handlers/topics.h"
+#include "log/batch.h"
+
+namespace afdg::kafka {
+namespace {
+
+/// A produce request whose batches are on their way to the disk.
+struct Produced {
+  CallPtr call;
+  ProduceRequest request;
+  ProduceResponse response;
+  std::size_t left = 1;  ///< appends under way, and one for the handler itself
+  bool failed = false;
+
+  ProduceResponse::Partition& at(std::size_t topic, std::size_t partition) {
+    return response.responses[topic].partition_responses[partition];
+  }
+  void done() {
+    if (--left != 0) return;
+    if (request.acks != 0) return call->reply(response);
+    // A client that wants no answer learns of a failure by the end of its connection, as with Kafka.
+    if (failed)
+      return call->hang_up("a produce without acknowledgement failed, so the client is told this way");
+    call->no_reply();
+  }
+};
+
+/// Clients write a batch again after UNKNOWN_SERVER_ERROR, so it is never the answer to a produce.
+ErrorCode produce_error(Code code) noexcept {
+  switch (code) {
+    case Code::kNotFound:
+      return ErrorCode::kUnknownTopicOrPartition;
+    case Code::kFailedPrecondition:
+    case Code::kPermissionDenied:
+      return ErrorCode::kInvalidTopicException;
+    case Code::kInvalidArgument:
+      return ErrorCode::kInvalidRecord;
+    case Code::kUnsupported:
+      return ErrorCode::kUnsupportedCompressionType;
+    case Code::kOverloaded:
+      return ErrorCode::kThrottlingQuotaExceeded;
+    case Code::kUnavailable:
+      return ErrorCode::kNotLeaderOrFollower;
+    default: {
+      const ErrorCode mapped = error_code(code);
+      return mapped == ErrorCode::kUnknownServerError ? ErrorCode::kKafkaStorageError : mapped;
+    }
+  }
+}
+
+Status append(Broker& broker, const std::shared_ptr<Produced>& produced, const Place& place,
+              std::string_view records, std::size_t topic, std::size_t partition) {
+  std::size_t bytes_max = broker.options().message_bytes_max;
+  if (const auto set = place.topic->config.find("max.message.bytes"); set != place.topic->config.end())
+    bytes_max = static_cast<std::size_t>(std::stoull(set->second));
+  if (records.empty()) return fail(Code::kInvalidArgument, "no record batch for this partition");
+  AFDG_ASSIGN(const log::BatchView batch, log::BatchView::parse(records, bytes_max));
+  if (batch.size() != records.size())
+    return fail(Code::kInvalidArgument, "one record batch a partition is taken, and these bytes hold more");
+  if (batch.transactional() || batch.control())
+    return fail(Code::kInvalidArgument, "transactions are not supported: produce without transactional.id");
+  if (batch.codec() == log::Codec::kZstd && produced->call->version() < 7)
+    return fail(Code::kUnsupported, "zstd needs Produce version 7");
+  AFDG_TRY(batch.validate(log::BatchOrigin::kProducer));
+  ++produced->left;
+  const auto appended = broker.log().append(
+      place.partition, records, place.epoch,
+      [&broker, produced, topic, partition](log::AppendOutcome outcome) {
+        broker.later([produced, topic, partition, outcome] {
+          if (outcome != log::AppendOutcome::kCommitted) {
+            auto& answer = produced->at(topic, partition);
+            answer.error_code =
+                ErrorCode::kRequestTimedOut;  // it is not known: an idempotent producer asks again
+            answer.base_offset = -1;
+            produced->failed = true;
+          }
+          produced->done();
+        });
+      });
+  if (!appended.ok()) {
+    --produced->left;
+    return appended.error();
+  }
+  broker.appended();
+  broker.counters().produced_bytes.fetch_add(records.size(), std::memory_order_relaxed);
+  produced->at(topic, partition).base_offset = appended->value();
+  if (const auto ends = broker.log().ends(place.partition); ends.ok())
+    produced->at(topic, partition).log_start_offset = ends->start.value();
+  return {};
+}
+
+}  // namespace
+
+void handlers::produce(Broker& broker, const CallPtr& call) {
+  const auto produced = std::make_shared<Produced>();
+  produced->call = call;
+  ProduceRequest& request = produced->request;
+  if (!decode_or_hang_up(*call, request)) return;
+  const auto view = broker.cluster().view();
+  ErrorCode refused = ErrorCode::kNone;
+  if (request.acks < -1 || request.acks > 1) refused = ErrorCode::kInvalidRequiredAcks;
+  if (request.transactional_id) refused = ErrorCode::kTransactionalIdAuthorizationFailed;
+  produced->response.responses.reserve(request.topic_data.size());
+  for (std::size_t t = 0; t < request.topic_data.size(); ++t) {
+    const auto& topic = request.topic_data[t];
+    auto& out = produced->response.responses.emplace_back();
+    out.name = topic.name;
+    out.partition_responses.resize(topic.partition_data.size());
+    for (std::size_t p = 0; p < topic.partition_data.size(); ++p) {
+      const auto& data = topic.partition_data[p];
+      auto& answer = out.partition_responses[p];
+      answer.index = data.index;
+      answer.error_code = refused;
+      if (refused == ErrorCode::kNone) {
+        const Place place = find_partition(*view, topic.name, data.index);
+        answer.error_code = place.error;
+        if (place.error == ErrorCode::kNone && place.topic->kind != TopicKind::kPlain)
+          answer.error_code = ErrorCode::kInvalidTopicException;
+        if (answer.error_code == ErrorCode::kNone) {
+          if (const Status taken = append(broker, produced, place, data.records.bytes(), t, p); !taken.ok()) {
+            answer.error_code = produce_error(taken.code());
+            answer.error_message = call->keep(taken.error().text());
+          }
+        }
+      }
+      if (answer.error_code != ErrorCode::kNone) {
+        answer.base_offset = -1;
+        produced->failed = true;
+      }
+    }
+  }
+  produced->done();
+}
+
+}  // namespace afdg::kafka

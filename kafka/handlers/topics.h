@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "kafka/broker/cluster.h"
+#include "kafka/error_codes.h"
+
+// What several handlers say of topics and of the cluster.
+namespace afdg::kafka {
+
+/// What a client may do when there is no access control (KIP-430): one bit an operation, as Kafka's broker
+/// answers without an authorizer.
+inline constexpr std::int32_t kTopicOperations = 3576;
+inline constexpr std::int32_t kClusterOperations = 8096;
+inline constexpr std::int32_t kGroupOperations = 328;
+
+[[nodiscard]] std::string cluster_id(const ClusterView& view);
+/// Kafka's rule for names: 1 to 249 of letters, digits, '.', '_' and '-', not "." nor "..".
+[[nodiscard]] Status check_topic_name(std::string_view name);
+/// What a client is told of an error that concerns a topic.
+[[nodiscard]] ErrorCode topic_error(Code code) noexcept;
+
+}  // namespace afdg::kafka

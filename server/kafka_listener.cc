@@ -1,0 +1,452 @@
+#include "server/kafka_listener.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cerrno>
+#include <cstring>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "server/logging.h"
+#include "server/socket.h"
+
+namespace afdg::server {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using std::chrono::steady_clock;
+
+namespace {
+
+constexpr std::size_t kScratchBytes = 256u << 10;  // one recv
+constexpr std::size_t kTurnBytes = 4u << 20;       // read from one socket before the next has its turn
+constexpr std::size_t kGatherBytes = 64u << 10;    // small answers are joined up to this
+constexpr std::size_t kSmallAnswerBytes = 16u << 10;
+constexpr std::size_t kPiecesMax = 64;  // of one sendmsg
+constexpr auto kIdleMax = std::chrono::minutes(10);
+constexpr auto kPartialMax = std::chrono::seconds(30);
+constexpr auto kUnreadMax = std::chrono::seconds(60);
+constexpr auto kSweep = std::chrono::seconds(5);
+constexpr auto kAcceptPause = std::chrono::milliseconds(50);
+
+class AsioLoop final : public kafka::Loop {
+ public:
+  explicit AsioLoop(asio::io_context& context) : context_(context) {}
+  void post(std::function<void()> task) override { asio::post(context_, std::move(task)); }
+  std::uint64_t after(std::chrono::milliseconds delay, std::function<void()> task) override {
+    const std::uint64_t name = ++last_;
+    auto& timer = timers_.try_emplace(name, context_, delay).first->second;
+    timer.async_wait([this, name, task = std::move(task)](const boost::system::error_code& error) {
+      if (error || timers_.erase(name) == 0) return;
+      task();
+    });
+    return name;
+  }
+  void cancel(std::uint64_t timer) override { timers_.erase(timer); }
+  [[nodiscard]] bool here() const noexcept override { return std::this_thread::get_id() == thread_.load(); }
+  void enter() { thread_.store(std::this_thread::get_id()); }
+
+ private:
+  asio::io_context& context_;
+  std::atomic<std::thread::id> thread_{};
+  std::uint64_t last_ = 0;
+  std::unordered_map<std::uint64_t, asio::steady_timer> timers_;
+};
+
+}  // namespace
+
+class KafkaListener::State {
+ public:
+  explicit State(Setup setup)
+      : setup_(std::move(setup)),
+        loop_(context_),
+        broker_({.log = setup_.log,
+                 .cluster = setup_.cluster,
+                 .loop = &loop_,
+                 .clock = setup_.clock,
+                 .random = setup_.random,
+                 .report =
+                     [](std::string_view host, std::string_view why) {
+                       log_warn("a Kafka connection is closed",
+                                {{"client", std::string(host)}, {"why", std::string(why)}});
+                     }},
+                setup_.broker) {}
+
+  void start(int socket, bool v6) {
+    acceptor_.assign(v6 ? tcp::v6() : tcp::v4(), socket);
+    thread_ = std::thread([this] { run(); });
+  }
+
+  void stop() {
+    if (stopping_.exchange(true)) return;
+    asio::post(context_, [] {});
+    if (thread_.joinable()) thread_.join();
+  }
+
+  kafka::Broker& broker() { return broker_; }
+
+ private:
+  struct Client {
+    explicit Client(tcp::socket&& taken) : socket(std::move(taken)) {}
+    tcp::socket socket;
+    std::shared_ptr<kafka::Connection> connection;
+    // Reading.
+    char size[4] = {};
+    std::size_t size_have = 0;
+    std::string frame;
+    std::size_t frame_bytes = 0;  // of the frame that is being read; 0: its size is
+    bool reading = false;         // a wait for readiness is under way
+    // Writing.
+    std::string out;  // small answers, joined
+    std::size_t out_sent = 0;
+    std::size_t piece = 0;  // of the front answer
+    std::uint64_t piece_sent = 0;
+    bool writing = false;
+    bool dirty = false;
+    bool closed = false;
+    steady_clock::time_point heard = steady_clock::now();
+    steady_clock::time_point stuck{};  // since when it reads nothing
+  };
+  using ClientPtr = std::shared_ptr<Client>;
+
+  void run() {
+    loop_.enter();
+    accept();
+    sweep();
+    while (!stopping_.load()) {
+      context_.run_one();
+      context_.poll();
+      broker_.round_end();
+      flush();
+      resume();
+    }
+    broker_.stop();
+    boost::system::error_code ignored;
+    acceptor_.close(ignored);
+    while (!clients_.empty()) close(clients_.begin()->second);
+    dirty_.clear();
+    paused_.clear();
+  }
+
+  void accept() {
+    acceptor_.async_accept([this](const boost::system::error_code& error, tcp::socket socket) {
+      if (stopping_.load()) return;
+      if (error) {  // out of descriptors, for example
+        loop_.after(kAcceptPause, [this] { accept(); });
+        return;
+      }
+      take(std::move(socket));
+      accept();
+    });
+  }
+
+  void take(tcp::socket&& socket) {
+    boost::system::error_code error;
+    const auto peer = socket.remote_endpoint(error);
+    if (error) return;
+    const std::string host = "/" + peer.address().to_string();
+    if (clients_.size() >= setup_.connections_max) {
+      broker_.report(host, "there are " + std::to_string(clients_.size()) +
+                               " connections already: close some, or raise kafka-connections-max");
+      return;
+    }
+    socket.non_blocking(true, error);
+    socket.set_option(tcp::no_delay(true), error);
+    socket.set_option(asio::socket_base::keep_alive(true), error);
+    auto client = std::make_shared<Client>(std::move(socket));
+    client->connection =
+        std::make_shared<kafka::Connection>(broker_, host, [this, weak = std::weak_ptr<Client>(client)] {
+          const auto ready = weak.lock();
+          if (!ready || ready->dirty) return;
+          ready->dirty = true;
+          dirty_.push_back(ready);
+        });
+    clients_.emplace(client.get(), client);
+    wait_readable(client);
+  }
+
+  void close(const ClientPtr& client) {
+    if (std::exchange(client->closed, true)) return;
+    boost::system::error_code ignored;
+    client->socket.close(ignored);
+    client->connection.reset();
+    clients_.erase(client.get());
+  }
+
+  // Reading.
+
+  void wait_readable(const ClientPtr& client) {
+    if (client->closed || client->reading) return;
+    if (client->connection->full() || broker_.counters().bytes.load() > setup_.bytes_max) {
+      paused_.push_back(client);
+      return;
+    }
+    client->reading = true;
+    client->socket.async_wait(tcp::socket::wait_read, [this, client](const boost::system::error_code& error) {
+      client->reading = false;
+      if (client->closed) return;
+      if (error) return close(client);
+      read(client);
+    });
+  }
+
+  void read(const ClientPtr& client) {
+    const int fd = client->socket.native_handle();
+    for (std::size_t total = 0; total < kTurnBytes && !client->connection->full();) {
+      const bool large = client->frame_bytes - client->frame.size() > kScratchBytes;
+      char* into = scratch_.data();
+      std::size_t room = scratch_.size();
+      const std::size_t before = client->frame.size();
+      if (client->frame_bytes != 0 && large) {
+        // Memory grows with what arrives, not with what is announced.
+        room = std::min(client->frame_bytes - before, std::max(kScratchBytes, before));
+        client->frame.resize(before + room);
+        into = client->frame.data() + before;
+      }
+      const ssize_t got = ::recv(fd, into, room, 0);
+      if (client->frame_bytes != 0 && large)
+        client->frame.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+      if (got == 0) return close(client);
+      if (got < 0) {
+        if (errno == EINTR) continue;
+        if (errno != EAGAIN && errno != EWOULDBLOCK) return close(client);
+        break;
+      }
+      total += static_cast<std::size_t>(got);
+      client->heard = steady_clock::now();
+      if (client->frame_bytes != 0 && large) {
+        if (client->frame.size() == client->frame_bytes) deliver(*client);
+      } else if (!consume(*client, {into, static_cast<std::size_t>(got)})) {
+        return close(client);
+      }
+      if (client->closed) return;
+      if (static_cast<std::size_t>(got) < room) break;
+    }
+    wait_readable(client);
+  }
+
+  /// Cuts bytes into frames. False: what comes is no Kafka.
+  bool consume(Client& client, std::string_view bytes) {
+    while (!bytes.empty()) {
+      if (client.frame_bytes == 0) {
+        const std::size_t take = std::min(bytes.size(), sizeof client.size - client.size_have);
+        std::memcpy(client.size + client.size_have, bytes.data(), take);
+        client.size_have += take;
+        bytes.remove_prefix(take);
+        if (client.size_have < sizeof client.size) break;
+        client.size_have = 0;
+        const auto size =
+            kafka::frame_size({client.size, sizeof client.size}, setup_.broker.request_bytes_max);
+        if (!size.ok()) {
+          broker_.report(client.connection->host(), size.error().text());
+          return false;
+        }
+        client.frame_bytes = *size;
+        client.frame.reserve(std::min(*size, kScratchBytes));
+      }
+      const std::size_t take = std::min(bytes.size(), client.frame_bytes - client.frame.size());
+      client.frame.append(bytes.substr(0, take));
+      bytes.remove_prefix(take);
+      if (client.frame.size() == client.frame_bytes) deliver(client);
+    }
+    return true;
+  }
+
+  void deliver(Client& client) {
+    client.frame_bytes = 0;
+    client.connection->receive(std::exchange(client.frame, {}));
+  }
+
+  /// Reads again from clients that had too much under way.
+  void resume() {
+    if (paused_.empty()) return;
+    std::vector<ClientPtr> again;
+    again.swap(paused_);
+    for (const auto& client : again) wait_readable(client);
+  }
+
+  // Writing.
+
+  void flush() {
+    while (!dirty_.empty()) {
+      std::vector<ClientPtr> now;
+      now.swap(dirty_);
+      for (const auto& client : now) {
+        client->dirty = false;
+        if (!client->closed && !client->writing) write(client);
+      }
+    }
+  }
+
+  void write(const ClientPtr& client) {
+    for (;;) {
+      join_small(*client);
+      const Sent sent = client->out_sent < client->out.size() ? send_joined(*client) : send_front(*client);
+      if (sent == Sent::kFailed) return close(client);
+      if (sent == Sent::kFull) {
+        if (client->stuck == steady_clock::time_point{}) client->stuck = steady_clock::now();
+        client->writing = true;
+        client->socket.async_wait(tcp::socket::wait_write,
+                                  [this, client](const boost::system::error_code& error) {
+                                    client->writing = false;
+                                    if (client->closed) return;
+                                    if (error) return close(client);
+                                    write(client);
+                                  });
+        return;
+      }
+      if (sent == Sent::kNothing) break;
+      client->stuck = {};
+    }
+    if (client->connection->over()) close(client);
+  }
+
+  enum class Sent : std::uint8_t { kSome, kNothing, kFull, kFailed };
+
+  void join_small(Client& client) {
+    if (client.out_sent == client.out.size()) {
+      client.out.clear();
+      client.out_sent = 0;
+    }
+    while (client.piece == 0 && client.piece_sent == 0 && client.out.size() < kGatherBytes) {
+      kafka::Writer* answer = client.connection->front();
+      if (answer == nullptr || answer->size() > kSmallAnswerBytes) return;
+      for (const kafka::Piece& piece : answer->pieces())
+        client.out.append(piece.kind == kafka::Piece::Kind::kOwned
+                              ? answer->owned(piece)
+                              : std::string_view(piece.data, static_cast<std::size_t>(piece.size)));
+      client.connection->pop();
+    }
+  }
+
+  static Sent judge(ssize_t sent) {
+    if (sent >= 0) return Sent::kSome;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return Sent::kFull;
+    return errno == EINTR ? Sent::kSome : Sent::kFailed;
+  }
+
+  static Sent send_joined(Client& client) {
+    const ssize_t sent = ::send(client.socket.native_handle(), client.out.data() + client.out_sent,
+                                client.out.size() - client.out_sent, MSG_NOSIGNAL);
+    if (sent > 0) client.out_sent += static_cast<std::size_t>(sent);
+    return judge(sent);
+  }
+
+  static Sent send_front(Client& client) {
+    kafka::Writer* answer = client.connection->front();
+    if (answer == nullptr) return Sent::kNothing;
+    const auto pieces = answer->pieces();
+    iovec parts[kPiecesMax];
+    std::size_t count = 0;
+    for (std::size_t i = client.piece; i < pieces.size() && count < kPiecesMax; ++i) {
+      const kafka::Piece& piece = pieces[i];
+      const std::string_view bytes = piece.kind == kafka::Piece::Kind::kOwned
+                                         ? answer->owned(piece)
+                                         : std::string_view(piece.data, static_cast<std::size_t>(piece.size));
+      const std::size_t skip = i == client.piece ? static_cast<std::size_t>(client.piece_sent) : 0;
+      parts[count++] = {const_cast<char*>(bytes.data()) + skip, bytes.size() - skip};
+    }
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = count;
+    const ssize_t sent = ::sendmsg(client.socket.native_handle(), &message, MSG_NOSIGNAL);
+    std::uint64_t left = sent > 0 ? static_cast<std::uint64_t>(sent) : 0;
+    while (client.piece < pieces.size() && left >= pieces[client.piece].size - client.piece_sent) {
+      left -= pieces[client.piece].size - client.piece_sent;
+      client.piece_sent = 0;
+      ++client.piece;
+    }
+    client.piece_sent += left;
+    if (client.piece == pieces.size()) {
+      client.piece = 0;
+      client.piece_sent = 0;
+      client.connection->pop();
+    }
+    return judge(sent);
+  }
+
+  /// Closes connections that cost something and do nothing.
+  void sweep() {
+    const auto now = steady_clock::now();
+    std::vector<ClientPtr> over;
+    for (const auto& [key, client] : clients_) {
+      const bool partial = client->frame_bytes != 0 || client->size_have != 0;
+      const bool stuck = client->stuck != steady_clock::time_point{} && now - client->stuck > kUnreadMax;
+      const bool late = partial && !client->connection->full() && now - client->heard > kPartialMax;
+      const bool idle = client->connection->bytes() == 0 && now - client->heard > kIdleMax;
+      if (stuck || late || idle) over.push_back(client);
+    }
+    for (const auto& client : over) close(client);
+    loop_.after(kSweep, [this] { sweep(); });
+  }
+
+  Setup setup_;
+  asio::io_context context_{1};
+  AsioLoop loop_;
+  kafka::Broker broker_;
+  tcp::acceptor acceptor_{context_};
+  std::thread thread_;
+  std::atomic<bool> stopping_{false};
+  std::string scratch_ = std::string(kScratchBytes, '\0');
+  std::unordered_map<Client*, ClientPtr> clients_;
+  std::vector<ClientPtr> dirty_;
+  std::vector<ClientPtr> paused_;
+};
+
+KafkaListener::KafkaListener(int socket) : socket_(socket) {}
+KafkaListener::~KafkaListener() { stop(); }
+
+Result<std::unique_ptr<KafkaListener>> KafkaListener::bind(const std::string& address) {
+  AFDG_TRY(check_bindable(address, "--kafka"));
+  AFDG_ASSIGN(const HostPort parsed, parse_host_port(address, "--kafka"));
+  boost::system::error_code error;
+  asio::io_context context(1);
+  tcp::acceptor acceptor(context);
+  tcp::resolver resolver(context);
+  const auto found =
+      resolver.resolve(parsed.host, std::to_string(parsed.port), tcp::resolver::passive, error);
+  tcp::endpoint endpoint;
+  if (!error && !found.empty()) {
+    endpoint = found.begin()->endpoint();
+    acceptor.open(endpoint.protocol(), error);
+    if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
+    if (!error) acceptor.bind(endpoint, error);
+    if (!error) acceptor.listen(1024, error);
+  }
+  if (error)
+    return fail(Code::kTaken, "--kafka " + address + ": cannot listen there (" + error.message() +
+                                  "): choose another port, or 'off'");
+  const int port = acceptor.local_endpoint(error).port();
+  auto listener = std::unique_ptr<KafkaListener>(new KafkaListener(acceptor.release(error)));
+  listener->port_ = port;
+  listener->v6_ = endpoint.address().is_v6();
+  return listener;
+}
+
+void KafkaListener::serve(const Setup& setup) {
+  state_ = std::make_unique<State>(setup);
+  state_->start(std::exchange(socket_, -1), v6_);
+}
+
+int KafkaListener::port() const noexcept { return port_; }
+const kafka::Broker::Counters* KafkaListener::counters() const noexcept {
+  return state_ ? &state_->broker().counters() : nullptr;
+}
+void KafkaListener::stop() {
+  if (state_) state_->stop();
+  if (socket_ >= 0) ::close(std::exchange(socket_, -1));
+}
+
+}  // namespace afdg::server

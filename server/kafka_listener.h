@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "kafka/broker/broker.h"
+
+namespace afdg::server {
+
+/// The sockets of the Kafka endpoint and the one thread on which its broker lives.
+///
+///     a round: every readable socket -> frames -> broker; one commit for all that they appended; then the
+///     answers
+///
+/// Thread-safety: bind(), serve() and stop() from one thread. Bounds: connections_max; bytes_max over all of
+/// them, above which no socket is read; a frame, as BrokerOptions says. A connection without a request for 10
+/// minutes, with a part of a frame for 30 s, or whose client does not read its answers for a minute is
+/// closed.
+class KafkaListener {
+ public:
+  struct Setup {
+    std::uint32_t connections_max = 10'000;
+    std::uint64_t bytes_max = 512u << 20;
+    kafka::BrokerOptions broker;
+    log::Log* log = nullptr;
+    kafka::Cluster* cluster = nullptr;
+    const Clock* clock = nullptr;
+    Random* random = nullptr;
+  };
+  /// Takes the port; whoever connects waits for serve(). Errors: kTaken, kInvalidArgument.
+  static Result<std::unique_ptr<KafkaListener>> bind(const std::string& address);
+  void serve(const Setup& setup);
+  ~KafkaListener();
+  KafkaListener(const KafkaListener&) = delete;
+  KafkaListener& operator=(const KafkaListener&) = delete;
+  [[nodiscard]] int port() const noexcept;
+  /// Null before serve().
+  [[nodiscard]] const kafka::Broker::Counters* counters() const noexcept;
+  /// Closes every connection. Before the log and the cluster go.
+  void stop();
+
+ private:
+  class State;
+  explicit KafkaListener(int socket);
+  int socket_;  // until serve()
+  int port_ = 0;
+  bool v6_ = false;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace afdg::server
