@@ -233,6 +233,35 @@ TEST(Codec, TheMemoryOfTheArraysOfARequestIsBounded) {
       << refused.error().text();
 }
 
+TEST(Codec, TheArraysOfARequestShareOneBound) {
+  OffsetForLeaderEpochRequest message;
+  message.topics.resize(100);
+  for (auto& topic : message.topics) topic.partitions.resize(100);
+  Writer out;
+  encode(message, 4, out);
+  const std::size_t wanted =
+      100 * sizeof(message.topics[0]) + 10'000 * sizeof(message.topics[0].partitions[0]);
+  EXPECT_TRUE(decode(message, 4, out.view(), {.array_bytes_max = wanted}).ok());
+  const Status refused = decode(message, 4, out.view(), {.array_bytes_max = wanted - 1});
+  EXPECT_NE(refused.to_string().find("field Topics[99].Partitions at byte"), std::string::npos)
+      << refused.to_string();
+}
+
+TEST(Codec, ACompactStringHasTheBoundOfAClassicOne) {
+  FindCoordinatorRequest message;
+  for (const std::size_t size : {std::size_t{32'767}, std::size_t{32'768}}) {
+    Writer out;
+    out.varint(static_cast<std::uint32_t>(size + 1));
+    out.bytes(std::string(size, 'k'));
+    out.bytes(std::string_view("\0\0", 2));
+    const Status read = decode(message, 3, out.view(), {.refuse_rest = true});
+    EXPECT_EQ(read.ok(), size <= Writer::kStringBytesMax) << read.to_string();
+    if (!read.ok()) {
+      EXPECT_NE(read.to_string().find("a length of 32768, above the limit of 32767"), std::string::npos);
+    }
+  }
+}
+
 TEST(Codec, AProblemDeepInsideIsNamedByItsPath) {
   ProduceRequest message;
   message.topic_data.resize(2);
