@@ -117,6 +117,12 @@ class MessageLog {
   /// above committed_end; kRebuild below the tombstone horizon unless from == start; kCorrupt.
   using Visit = std::function<void(const RecordView&)>;
   virtual Result<Offset> read(Stream stream, Offset from, const ReadLimits& limits, const Visit& visit) = 0;
+  /// Whether an append of that size is likely to be taken now. Cheap; asked before a message is run that may
+  /// write, so that a full disk refuses it and stops nothing. Errors: kDiskFull.
+  [[nodiscard]] virtual Status ready(std::size_t bytes) const {
+    static_cast<void>(bytes);
+    return {};
+  }
   /// Allows the start of kMessages to move up to `offset` (retention never passes it), and compaction of
   /// kChanges up to `flushed`.
   virtual void set_applied(Offset messages_applied, Offset changes_flushed) = 0;

@@ -149,6 +149,12 @@ Result<Offset> RegionLog::read(Stream stream, Offset from, const ReadLimits& lim
   }
 }
 
+Status RegionLog::ready(std::size_t bytes) const {
+  if (!log_.disk_full_.load(std::memory_order_relaxed)) return {};
+  const std::lock_guard lock(log_.queue_mutex_);
+  return log_.admit(bytes, false);
+}
+
 void RegionLog::set_applied(Offset messages_applied, Offset changes_flushed) {
   static_cast<void>(changes_flushed);  // compaction's bound; nothing compacts yet
   const std::lock_guard lock(log_.queue_mutex_);

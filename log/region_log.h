@@ -25,6 +25,7 @@ class RegionLog final : public MessageLog {
   [[nodiscard]] Offset tombstone_horizon() const override;
   Status append(Epoch epoch, const RegionAppend& turns, AppendDone done) override;
   Result<Offset> read(Stream stream, Offset from, const ReadLimits& limits, const Visit& visit) override;
+  [[nodiscard]] Status ready(std::size_t bytes) const override;
   void set_applied(Offset messages_applied, Offset changes_flushed) override;
 
  private:

@@ -72,6 +72,9 @@ void Executor::handle(const Inbound& message) {
                (why.ok() ? std::string("it is being opened; try again soon") : why.error().text()));
     return;
   }
+  // Asked before it runs: an append that is refused would end this life of the region, and its reads.
+  if (!core_->room(message).ok()) [[unlikely]]
+    context_.disk_full->store(true);
   if (context_.disk_full->load(std::memory_order_relaxed)) [[unlikely]] {
     const agents::AgentType* type = context_.types->find(message.type);
     const agents::HandlerInfo* handler = type == nullptr ? nullptr : type->find(message.message);

@@ -101,6 +101,10 @@ class RegionCore {
   /// `written` is ok when the state is in the store and durable there (KeyValueStore::flush()).
   void finish_checkpoint(const Status& written);
 
+  /// Whether the log has room for what this message may write. Errors: kDiskFull.
+  [[nodiscard]] Status room(const Inbound& m) const {
+    return log_->ready(open_bytes() + m.payload.size() + options_.turn_bytes_max);
+  }
   /// Not ok: an append failed (kFenced, kInDoubt, kDiskFull, ...).
   [[nodiscard]] const Status& failed() const noexcept { return failed_; }
   [[nodiscard]] RegionInfo info() const;

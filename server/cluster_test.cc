@@ -46,8 +46,9 @@ class ClusterTest : public ::testing::Test {
  protected:
   static constexpr std::int32_t kRegions = 6;
   std::unique_ptr<RunningNode> node(const std::string& name, const std::string& listen = "127.0.0.1:0") {
-    std::vector<std::string> arguments{"--data", directory_.path(name), "--listen", listen, "--kafka", "off", "--http",
-                                       "off",    "--log-level",         "error"};
+    std::vector<std::string> arguments{
+        "--data", directory_.path(name), "--listen", listen, "--kafka", "off", "--http",
+        "off",    "--log-level",         "error"};
     if (name == "catalog") {
       arguments.insert(arguments.end(), {"--roles", "catalog"});
     } else {

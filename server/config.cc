@@ -198,7 +198,8 @@ const std::vector<ConfigKey>& config_keys() {
                  &Config::kafka_bytes_max, 1u << 20, 64 * kGiB),
       number_key("kafka-partitions-default", "partitions of a topic whose maker does not say how many",
                  &Config::kafka_partitions_default, 1, 4096),
-      number_key("kafka-auto-create", "1: a topic that a Kafka client asks for is made; 0: it must be created",
+      number_key("kafka-auto-create",
+                 "1: a topic that a Kafka client asks for is made; 0: it must be created",
                  &Config::kafka_auto_create, 0, 1),
       number_key("drain-seconds", "how long SIGTERM waits for calls under way, seconds",
                  &Config::drain_seconds, 0, 3600),
@@ -327,10 +328,9 @@ Status check_config(const Config& config) {
   if (!config.kafka_advertise.empty())
     AFDG_TRY(parse_host_port(config.kafka_advertise, "--kafka-advertise").status());
   if (!config.advertise.empty()) AFDG_TRY(parse_host_port(config.advertise, "--advertise").status());
-  for (const auto& [what, address] :
-       {std::pair<const char*, const std::string&>("--listen", config.listen),
-        {"--http", config.http},
-        {"--kafka", config.kafka}}) {
+  for (const auto& [what, address] : {std::pair<const char*, const std::string&>("--listen", config.listen),
+                                      {"--http", config.http},
+                                      {"--kafka", config.kafka}}) {
     if (address == "off" && std::string_view(what) != "--listen") continue;
     AFDG_ASSIGN(const HostPort parsed, parse_host_port(address, what));
     if (!config.insecure && !is_loopback(parsed.host)) {

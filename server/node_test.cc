@@ -23,8 +23,9 @@ using testing::TemporaryDirectory;
 
 std::unique_ptr<RunningNode> start(const TemporaryDirectory& directory, const std::string& name = "node",
                                    std::vector<std::string> more = {}) {
-  std::vector<std::string> arguments{"--data", directory.path(name), "--listen", "127.0.0.1:0", "--kafka", "off", "--http",
-                                     "off",    "--log-level",        "error"};
+  std::vector<std::string> arguments{
+      "--data", directory.path(name), "--listen", "127.0.0.1:0", "--kafka", "off", "--http",
+      "off",    "--log-level",        "error"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   auto node = Node(arguments).start();
   EXPECT_TRUE(node.ok()) << node.status().to_string();
@@ -174,10 +175,13 @@ TEST(NodeTest, FansOutToKeysAndToAllAgents) {
 TEST(NodeTest, TwoProcessesCannotShareADirectoryOrAPort) {
   const TemporaryDirectory directory;
   const auto node = start(directory);
-  auto second = Node({"--data", directory.path("node"), "--listen", "127.0.0.1:0", "--kafka", "off", "--http", "off"}).start();
+  auto second =
+      Node({"--data", directory.path("node"), "--listen", "127.0.0.1:0", "--kafka", "off", "--http", "off"})
+          .start();
   EXPECT_EQ(second.code(), Code::kTaken);
-  auto third =
-      Node({"--data", directory.path("other"), "--listen", node->address(), "--kafka", "off", "--http", "off"}).start();
+  auto third = Node({"--data", directory.path("other"), "--listen", node->address(), "--kafka", "off",
+                     "--http", "off"})
+                   .start();
   EXPECT_EQ(third.code(), Code::kTaken);
   EXPECT_THAT(third.error().text(), HasSubstr(node->address()));
   EXPECT_EQ(verify_node(directory.path("node")), 3);
@@ -251,8 +255,8 @@ class SlothAgent : public Agent<Sloth> {
 // Invariant 13
 TEST(NodeTest, TenThousandCallersOfASlowAgentAreRefusedAndMemoryStaysFlat) {
   const TemporaryDirectory directory;
-  auto node = Node({"--data", directory.path("node"), "--listen", "127.0.0.1:0", "--kafka", "off", "--http", "off",
-                    "--agent-queue-max", "500"})
+  auto node = Node({"--data", directory.path("node"), "--listen", "127.0.0.1:0", "--kafka", "off", "--http",
+                    "off", "--agent-queue-max", "500"})
                   .grid("g", {.regions = 2})
                   .agent<SlothAgent>()
                   .start();
