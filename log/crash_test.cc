@@ -411,6 +411,35 @@ std::string repeat_line(const Config& config, std::uint64_t boundary) {
          " AFDG_CRASH_AT=" + std::to_string(boundary) + " log_test --gtest_filter=LogCrash.EveryBoundary";
 }
 
+/// On a full disk the same steps are there, from memory where the segments cannot take them; also after
+/// another kill, and when there is space again, without a restart and after one.
+std::optional<std::string> recover_on_full_disk(FaultFileSystem& fs, const Trace& trace, const Config& config,
+                                                std::size_t expected, std::uint64_t room) {
+  if (!fs.exists("/log/recovery-point")) return std::nullopt;  // a new log needs room to be made
+  const std::string which = std::to_string(room) + " bytes free: ";
+  std::size_t found = 0;
+  fs.set_capacity(fs.bytes() + room);
+  if (auto wrong = check(fs, trace, config.planted, expected, expected, found)) return which + *wrong;
+  fs.restart();
+  {
+    ManualClock clock;
+    auto log = Log::open(fs, clock, options_of(config.planted));
+    if (!log.ok()) return which + "the second start: " + log.error().text();
+    fs.set_capacity(std::nullopt);
+    (*log)->pump();
+    const Status done = (*log)->checkpoint();
+    if (!done.ok()) return which + "with space again: " + done.error().text();
+    const auto seen = observe(**log);
+    if (!seen.ok() || !same(trace.state_after(expected), *seen))
+      return which + "with space again: " + (seen.ok() ? show(*seen) : seen.error().text());
+    fs.fail_at(fs.operations() + 1, store::Fault::kCrash);
+  }
+  fs.crash(Survival::kNothing);
+  if (auto wrong = check(fs, trace, config.planted, expected, expected, found))
+    return which + "after a restart with space: " + *wrong;
+  return std::nullopt;
+}
+
 /// Crashes a copy of the disk in all ways before one operation; the first failure.
 std::optional<std::string> crash_here(const FaultFileSystem& fs, const Trace& trace, const Config& config,
                                       std::uint64_t boundary) {
@@ -438,9 +467,18 @@ std::optional<std::string> crash_here(const FaultFileSystem& fs, const Trace& tr
       }
     }
     std::size_t found = 0;
+    const auto full = boundary % 2 == 0 ? copy->clone() : nullptr;
     if (auto wrong = check(*copy, trace, config.planted, trace.acknowledged, trace.steps.size(), found)) {
       return repeat_line(config, boundary) + "\nsurvival " + std::to_string(static_cast<int>(way.survival)) +
              " seed " + std::to_string(way.seed) + ": " + *wrong;
+    }
+    constexpr std::uint64_t kRooms[] = {0, 700, 4300, 6000};
+    if (full) {
+      if (auto wrong = recover_on_full_disk(*full, trace, config, found, kRooms[boundary / 2 % 4])) {
+        return repeat_line(config, boundary) + "\nsurvival " +
+               std::to_string(static_cast<int>(way.survival)) + " seed " + std::to_string(way.seed) +
+               ", on a full disk: " + *wrong;
+      }
     }
     // Recovery has told readers of that state: neither another crash nor another replay may change it.
     copy->crash(Survival::kAnySubset, way.seed + 7);

@@ -54,7 +54,9 @@ Status Log::Impl::write_list() {
     for (const auto& [id, shard] : shards_) list.push_back({id, shard->topic_name, shard->options});
   }
   std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.partition < b.partition; });
-  return fs_.replace_file(path(kListFile), encode_partition_list(list));
+  AFDG_TRY(fs_.replace_file(path(kListFile), encode_partition_list(list)));
+  list_outdated_ = false;
+  return {};
 }
 
 Status Log::Impl::create(const std::vector<NewPartition>& partitions) {
@@ -431,6 +433,16 @@ Result<std::unique_ptr<Log>> Log::open(store::FileSystem& fs, Clock& clock, cons
 }
 
 const LogRecovery& Log::recovery() const { return impl_->recovery_; }
+Status Log::release_reserve(store::FileSystem& fs, const std::string& directory) {
+  const std::string path = directory + "/" + std::string(kReserveFile);
+  if (!fs.exists(path)) return {};
+  AFDG_ASSIGN(const auto file, fs.open(path, store::OpenMode::kReadWrite));
+  return file->truncate(0);
+}
+Status Log::take_reserve() {
+  Status taken = impl_->fill_reserve();
+  return taken.code() == Code::kDiskFull ? Status() : taken;
+}
 Status Log::create_partition(TopicPartition partition, std::string_view topic_name,
                              const TopicOptions& options) {
   return impl_->create({{partition, std::string(topic_name), options}});

@@ -44,7 +44,8 @@ struct LogOptions {
   std::uint64_t large_append_bytes = 256u << 10;
   /// Appends taken and not yet in segments, bytes; more is kOverloaded.
   std::uint64_t bytes_in_flight_max = 64u << 20;
-  /// Kept on the disk so that segments can be finished when it is full, bytes.
+  /// Kept on the disk as a file, so that the node can start when the disk is full, see release_reserve();
+  /// segments leave as much free. Bytes.
   std::uint64_t reserve_bytes = 1u << 20;
   /// Largest batch, bytes.
   std::size_t batch_bytes_max = kBatchBytesMax;
@@ -164,6 +165,11 @@ class Log {
   Log& operator=(const Log&) = delete;
 
   [[nodiscard]] const LogRecovery& recovery() const;
+  /// Gives the reserve of a closed log back to a disk that is too full for a start; the start takes what is
+  /// left of it again. Ok when there is none. Errors: kIo.
+  static Status release_reserve(store::FileSystem& fs, const std::string& directory);
+  /// Takes what can be had of the reserve again, once whoever shares the disk has started. Errors: kIo.
+  Status take_reserve();
 
   /// Makes a partition, or tells an existing one its options. Durable on return. Errors: kInvalidArgument
   /// (name), kAlreadyExists (another topic of that name), kDiskFull, kIo.

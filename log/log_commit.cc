@@ -68,15 +68,16 @@ Status Log::Impl::admit(std::uint64_t bytes, bool large) const {
   }
   if (failed_.load(std::memory_order_relaxed)) return failure();
   const std::uint64_t in_flight = pool_->in_flight();
-  if (in_flight > 0 && in_flight + bytes > options_.bytes_in_flight_max) {
+  const bool full = disk_full_.load(std::memory_order_relaxed);
+  if (!full && in_flight > 0 && in_flight + bytes > options_.bytes_in_flight_max) {
     return fail(Code::kOverloaded, options_.directory + ": " + std::to_string(in_flight) +
                                        " bytes are in flight, the limit is " +
                                        std::to_string(options_.bytes_in_flight_max) +
                                        ": slow down and try again");
   }
   // While the disk is full the journal takes what it has room for; a large batch needs its segment at once.
-  if (disk_full_.load(std::memory_order_relaxed) &&
-      (large || frame_bytes(pending_bytes_ + bytes) > journal_free_)) {
+  if (full && (large || in_flight + bytes > options_.bytes_in_flight_max ||
+               frame_bytes(pending_bytes_ + bytes) > journal_free_)) {
     return fail(Code::kDiskFull,
                 options_.directory +
                     ": the disk is full and the journal cannot be reused: free space; the log goes "

@@ -129,6 +129,11 @@ class Log::Impl {
   Status open_shards(const std::vector<NewPartition>& list, const JournalSurvey& survey);
   /// Brings one record of the journal to its segments, unless they have it.
   Status replay(const JournalRecord& record, const std::function<bool(TopicPartition)>& skip);
+  /// The same for one batch; on a full disk it stays in memory, behind what the segments have.
+  Status replay(const ShardRef& shard, const AppendEntry& entry);
+  /// Whether segments may still grow.
+  bool has_room();
+  void keep_in_memory(const ShardRef& shard, const AppendEntry& entry);
   void settle(const JournalSurvey& survey);
   Status remove_deleted(const std::set<TopicId>& deleted);
   // log_commit.cc
@@ -164,8 +169,12 @@ class Log::Impl {
   void note_disk_full();
   /// Less is free than the reserve.
   [[nodiscard]] bool disk_low() const;
+  /// What is left on a full disk is for a start: segments do not take it.
+  [[nodiscard]] bool holds_back() const { return disk_full_ && disk_low(); }
   void try_resume();
   Status fill_reserve();
+  /// For what the reserve lacks, and as much again.
+  [[nodiscard]] bool has_room_for_reserve() const;
   void retain();
   void mark_dirty(const ShardRef& shard);
   /// Tells the segment thread that there is work; `now`: it does not wait for more.
@@ -230,6 +239,7 @@ class Log::Impl {
   std::mutex admin_mutex_;  ///< one create or delete at a time; outermost
 
   // Order of locks: admin, checkpoint, commit, queue or io, tail, shards.
+  std::mutex reserve_mutex_;
   std::mutex checkpoint_mutex_;
   std::mutex commit_mutex_;
   std::vector<PartRef> taking_;  ///< under commit_mutex_; kept when a commit must be tried again
@@ -263,7 +273,10 @@ class Log::Impl {
   bool segment_stop_ = false;
 
   std::atomic<bool> disk_full_{false};
+  /// The list still names topics that were deleted: the journal's records of that must stay.
+  std::atomic<bool> list_outdated_{false};
   std::atomic<bool> growth_refused_{false};
+  std::uint64_t room_asked_at_ = 0;  ///< recovery: disk_low() is asked when so many bytes were replayed
   std::atomic<bool> growing_{true};
   Monotonic retained_{};  ///< segment thread only
   std::atomic<bool> failed_{false};

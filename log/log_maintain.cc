@@ -61,13 +61,20 @@ Status Log::Impl::flush(Shard& shard, Offset until) {
     }
     if (batches.empty()) return {};
     if (!shard.partition) return fail(Code::kCorrupt, shard.name + ": its directory is missing");
+    // Kept by a recovery on a full disk, and reaching over the start: append() takes nothing below the end.
+    const bool below = batches.front().base < shard.partition->end();
+    if (below) {
+      batches.erase(batches.begin() + 1, batches.end());
+      bytes = batches.front().bytes.size();
+    }
     std::string_view all = batches.front().bytes;
     if (batches.size() > 1) {
       shard.buffer.clear();
       for (const TailBatch& batch : batches) shard.buffer.append(batch.bytes);
       all = shard.buffer;
     }
-    AFDG_TRY(shard.partition->append(all, clock_.now()));
+    AFDG_TRY(below ? shard.partition->replay(all, clock_.now()).status()
+                   : shard.partition->append(all, clock_.now()));
     shard.unsynced = true;
     counters_.bytes_segments.fetch_add(bytes, std::memory_order_relaxed);
     const std::lock_guard lock(shard.tail_mutex);
@@ -80,7 +87,7 @@ bool Log::Impl::maintain(bool idle) {
   if (failed_) return false;
   bool worked = false;
   std::vector<ShardRef> shards;
-  {
+  if (!holds_back()) {
     const std::lock_guard lock(segment_mutex_);
     shards.swap(dirty_);
   }
@@ -108,7 +115,7 @@ bool Log::Impl::maintain(bool idle) {
       return false;
     }
   }
-  if (!disk_full_ && disk_low()) disk_full_ = true;
+  if (!disk_full_ && disk_low()) note_disk_full();
   if (disk_full_) try_resume();
   bool due = false;
   bool grows = false;
@@ -175,13 +182,7 @@ void Log::Impl::segment_thread() {
   }
 }
 
-void Log::Impl::note_disk_full() {
-  if (disk_full_.exchange(true)) return;
-  // The reserve is given back, so that what is half done can be finished.
-  if (auto file = fs_.open(path(kReserveFile), store::OpenMode::kCreate); file.ok()) {
-    (*file)->truncate(0).ignore("the reserve is a comfort, not a promise");
-  }
-}
+void Log::Impl::note_disk_full() { disk_full_.store(true); }
 
 bool Log::Impl::disk_low() const {
   const auto left = fs_.free_bytes(options_.directory);
@@ -193,7 +194,12 @@ void Log::Impl::try_resume() {
     const std::lock_guard lock(segment_mutex_);
     if (!dirty_.empty()) return;
   }
-  if (!fill_reserve().ok() || disk_low()) return;
+  if (list_outdated_) {
+    // Who holds it may wait for this thread.
+    const std::unique_lock admin(admin_mutex_, std::try_to_lock);
+    if (!admin.owns_lock() || !write_list().ok()) return;
+  }
+  if (!has_room_for_reserve() || !fill_reserve().ok()) return;
   disk_full_ = false;
   growth_refused_ = false;
   const std::lock_guard lock(queue_mutex_);
@@ -201,15 +207,25 @@ void Log::Impl::try_resume() {
   if (wake) journal_wake_.notify_one();
 }
 
+bool Log::Impl::has_room_for_reserve() const {
+  const auto left = fs_.free_bytes(options_.directory);
+  if (!left.ok()) return true;  // a file system that does not say
+  std::uint64_t have = 0;
+  if (const auto file = fs_.open(path(kReserveFile), store::OpenMode::kRead); file.ok()) {
+    if (const auto size = (*file)->size(); size.ok()) have = std::min(*size, options_.reserve_bytes);
+  }
+  return *left >= options_.reserve_bytes - have + options_.reserve_bytes;
+}
+
 Status Log::Impl::fill_reserve() {
+  const std::lock_guard lock(reserve_mutex_);
   AFDG_ASSIGN(auto file, fs_.open(path(kReserveFile), store::OpenMode::kCreate));
   AFDG_ASSIGN(std::uint64_t at, file->size());
   const std::string zeros(64u << 10, '\0');
-  for (; at < options_.reserve_bytes; at += zeros.size()) {
-    if (Status written = file->write_at(at, std::string_view(zeros)); !written.ok()) {
-      file->truncate(0).ignore("the disk is full: the space is better used by segments");
-      return written;
-    }
+  while (at < options_.reserve_bytes) {
+    const auto piece = std::string_view(zeros).substr(0, options_.reserve_bytes - at);
+    AFDG_TRY(file->write_at(at, piece));  // on a full disk what there is stays
+    at += piece.size();
   }
   return {};
 }
@@ -221,6 +237,16 @@ Status Log::Impl::write_point(const RecoveryPoint& point) {
 Status Log::Impl::checkpoint(bool clean) {
   const std::lock_guard one(checkpoint_mutex_);
   if (failed_) return failure();
+  if (holds_back()) {
+    return fail(Code::kDiskFull,
+                options_.directory +
+                    ": the disk is full, so segments do not grow: free space; the log goes on "
+                    "by itself");
+  }
+  if (list_outdated_) {
+    return fail(Code::kDiskFull,
+                path(kListFile) + ": the disk is full, so deleted topics are still listed: free space");
+  }
   // 1. What is committed, as of one commit.
   RecoveryPoint point;
   std::vector<ShardRef> shards;

@@ -2,6 +2,7 @@
 #include <set>
 #include <utility>
 
+#include "log/batch.h"
 #include "log/log_impl.h"
 
 namespace afdg::log {
@@ -65,13 +66,24 @@ Status Log::Impl::recover() {
     const std::lock_guard lock(queue_mutex_);
     journal_free_ = journal_->core().free_contiguous();
   }
-  if (Status reserve = fill_reserve(); !reserve.ok()) {
-    if (reserve.code() != Code::kDiskFull) return reserve;
-    recovery_.warnings.push_back(path(kReserveFile) + ": the disk is too full for the reserve of " +
-                                 std::to_string(options_.reserve_bytes) + " bytes: free space");
-    disk_full_ = true;
+  if (!disk_full_ && has_room_for_reserve()) {
+    Status taken = fill_reserve();
+    if (taken.code() != Code::kDiskFull) return taken;
   }
+  recovery_.warnings.push_back(path(kReserveFile) + ": the disk is too full for the reserve of " +
+                               std::to_string(options_.reserve_bytes) +
+                               " bytes, so messages that may write are refused: free space");
+  note_disk_full();
   return {};
+}
+
+bool Log::Impl::has_room() {
+  constexpr std::uint64_t kAskEach = 1u << 20;
+  if (!disk_full_ && recovery_.bytes_replayed >= room_asked_at_) {
+    room_asked_at_ = recovery_.bytes_replayed + kAskEach;
+    if (disk_low()) note_disk_full();
+  }
+  return !disk_full_;
 }
 
 Status Log::Impl::recover_existing() {
@@ -183,14 +195,16 @@ Status Log::Impl::open_shards(const std::vector<NewPartition>& list, const Journ
 }
 
 Status Log::Impl::replay(const JournalRecord& record, const std::function<bool(TopicPartition)>& skip) {
-  const auto shard_of = [&](TopicPartition id) -> Shard* {
+  const auto shard_of = [&](TopicPartition id) -> ShardRef {
     const auto it = shards_.find(id);
     if (it == shards_.end() || !it->second->fault.ok() || skip(id)) return nullptr;
-    return it->second.get();
+    return it->second;
   };
   if (record.kind == JournalKind::kTruncate) {
-    Shard* shard = shard_of(record.partition);
-    if (shard == nullptr || shard->partition->end() <= record.offset) return {};
+    const ShardRef shard = shard_of(record.partition);
+    if (shard == nullptr) return {};
+    std::erase_if(shard->tail, [&](const TailBatch& batch) { return batch.next > record.offset; });
+    if (shard->partition->end() <= record.offset) return {};
     const Status cut = shard->partition->truncate_to(record.offset);
     if (cut.code() == Code::kCorrupt) {
       shard->fault = cut;
@@ -200,31 +214,62 @@ Status Log::Impl::replay(const JournalRecord& record, const std::function<bool(T
   }
   if (record.kind != JournalKind::kAppend) return {};
   for (const AppendEntry& entry : record.entries) {
-    Shard* shard = shard_of(entry.partition);
-    if (shard == nullptr || entry.reference) continue;
-    auto done = shard->partition->replay(entry.batch, clock_.now());
-    if (done.ok()) {
-      recovery_.batches_replayed += *done ? 1 : 0;
-      recovery_.bytes_replayed += *done ? entry.batch.size() : 0;
-    } else if (done.code() == Code::kCorrupt || done.code() == Code::kInvalidArgument) {
-      shard->fault = fail(Code::kCorrupt, shard->name + ": the journal's batch at offset " +
-                                              std::to_string(entry.base.value()) +
-                                              " does not fit its segments: " + done.error().text());
-    } else {
-      return done.error();
-    }
+    if (const ShardRef shard = shard_of(entry.partition); shard && !entry.reference)
+      AFDG_TRY(replay(shard, entry));
   }
   return {};
 }
 
+Status Log::Impl::replay(const ShardRef& shard, const AppendEntry& entry) {
+  // The journal's order is right: what it brings replaces what stands at its place.
+  std::erase_if(shard->tail, [&](const TailBatch& batch) { return batch.next > entry.base; });
+  if (!shard->tail.empty() || !has_room()) {
+    keep_in_memory(shard, entry);
+    return {};
+  }
+  const auto done = shard->partition->replay(entry.batch, clock_.now());
+  if (done.ok()) {
+    recovery_.batches_replayed += *done ? 1 : 0;
+    recovery_.bytes_replayed += *done ? entry.batch.size() : 0;
+  } else if (done.code() == Code::kDiskFull) {
+    note_disk_full();
+    keep_in_memory(shard, entry);
+  } else if (done.code() == Code::kCorrupt || done.code() == Code::kInvalidArgument) {
+    shard->fault = fail(Code::kCorrupt, shard->name + ": the journal's batch at offset " +
+                                            std::to_string(entry.base.value()) +
+                                            " does not fit its segments: " + done.error().text());
+  } else {
+    return done.error();
+  }
+  return {};
+}
+
+void Log::Impl::keep_in_memory(const ShardRef& shard, const AppendEntry& entry) {
+  PartRef part = pool_->take();
+  part->record.assign(entry.batch);
+  pool_->count(*part, entry.batch.size());
+  shard->epoch = std::max(shard->epoch, BatchView::header(entry.batch).leader_epoch());
+  shard->tail.push_back({part, part->record, entry.base, entry.next});
+  ++recovery_.batches_replayed;
+  recovery_.bytes_replayed += entry.batch.size();
+}
+
 void Log::Impl::settle(const JournalSurvey& survey) {
+  std::size_t kept = 0;
   for (auto& [id, shard] : shards_) {
     const Plan& plan = survey.of(id);
     const bool good = shard->fault.ok();
     const Offset end = good ? shard->partition->end() : plan.end;
-    shard->next = shard->committed_end = shard->written_end = end;
-    shard->start = std::min(plan.start, end);
-    shard->epoch = plan.epoch;
+    if (!good) shard->tail.clear();
+    shard->written_end = end;
+    shard->next = shard->committed_end = shard->tail.empty() ? end : shard->tail.back().next;
+    shard->start = std::min(plan.start, shard->committed_end);
+    shard->epoch = std::max(shard->epoch, plan.epoch);
+    if (!shard->tail.empty()) {
+      shard->listed_dirty = true;
+      dirty_.push_back(shard);
+      ++kept;
+    }
     shard->faulty = !good;
     if (!good) {
       recovery_.faulty.push_back({id, shard->fault.error().text()});
@@ -233,6 +278,11 @@ void Log::Impl::settle(const JournalSurvey& survey) {
     if (const auto latest = shard->partition->lineage().latest())
       shard->epoch = std::max(shard->epoch, *latest);
   }
+  if (kept == 0) return;
+  recovery_.warnings.push_back(
+      path(kPartitionsDirectory) + ": the disk is full: " + std::to_string(kept) +
+      " partitions have committed batches that do not fit into their segments; they " +
+      "are read from memory and stay in the journal: free space");
 }
 
 Status Log::Impl::remove_deleted(const std::set<TopicId>& deleted) {
@@ -244,7 +294,11 @@ Status Log::Impl::remove_deleted(const std::set<TopicId>& deleted) {
                             partition_directory_name(p.topic_name, p.partition.partition)));
   }
   AFDG_TRY(fs_.sync_directory(path(kPartitionsDirectory)));
-  return write_list();
+  const Status written = write_list();
+  if (written.code() != Code::kDiskFull) return written;
+  note_disk_full();
+  list_outdated_ = true;
+  return {};
 }
 
 }  // namespace afdg::log

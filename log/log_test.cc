@@ -38,6 +38,28 @@ std::string batch(const std::string& value, int count = 1) {
   return std::string(builder.seal(Offset(0), Epoch(0)));
 }
 
+std::vector<std::string> values_of(Log& log, TopicPartition id = kPlain) {
+  std::vector<std::string> out;
+  const auto about = log.describe(id);
+  EXPECT_TRUE(about.ok());
+  for (Offset at = about->start; at < about->end;) {
+    auto read = log.read_batches(id, at, 1u << 16);
+    EXPECT_TRUE(read.ok()) << read.status().to_string();
+    if (!read.ok()) return out;
+    std::string_view bytes = read->bytes;
+    while (!bytes.empty()) {
+      auto view = BatchView::parse(bytes);
+      EXPECT_TRUE(view.ok());
+      RecordReader reader(*view);
+      RecordView record;
+      while (reader.next(record)) out.emplace_back(*record.value);
+      bytes.remove_prefix(view->size());
+    }
+    at = read->next;
+  }
+  return out;
+}
+
 struct Opened {
   FaultFileSystem fs;
   ManualClock clock;
@@ -63,27 +85,7 @@ struct Opened {
   Status append(const std::string& value, int count = 1) {
     return log->append(kPlain, batch(value, count), Epoch(0), nullptr).status();
   }
-  std::vector<std::string> values(TopicPartition id = kPlain) {
-    std::vector<std::string> out;
-    const auto about = log->describe(id);
-    EXPECT_TRUE(about.ok());
-    for (Offset at = about->start; at < about->end;) {
-      auto read = log->read_batches(id, at, 1u << 16);
-      EXPECT_TRUE(read.ok()) << read.status().to_string();
-      if (!read.ok()) return out;
-      std::string_view bytes = read->bytes;
-      while (!bytes.empty()) {
-        auto view = BatchView::parse(bytes);
-        EXPECT_TRUE(view.ok());
-        RecordReader reader(*view);
-        RecordView record;
-        while (reader.next(record)) out.emplace_back(*record.value);
-        bytes.remove_prefix(view->size());
-      }
-      at = read->next;
-    }
-    return out;
-  }
+  std::vector<std::string> values(TopicPartition id = kPlain) { return values_of(*log, id); }
 };
 
 TEST(Log, AnOrderlyStopLeavesNothingToReplay) {
@@ -280,6 +282,80 @@ TEST(Log, AFullDiskRefusesWritesServesReadsAndGoesOnByItself) {
   ASSERT_TRUE(append().ok());
   o.log->pump();
   EXPECT_EQ(told, taken + 1);
+}
+
+TEST(Log, AStartOnAFullDiskServesTheJournalFromMemoryAndGoesOnByItself) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  std::vector<std::string> written;
+  for (int i = 0; i < 40; ++i) {
+    written.push_back(std::to_string(i) + std::string(3000, 'd'));
+    ASSERT_TRUE(o.append(written.back()).ok());
+    o.log->lead();  // committed, not in the segment
+  }
+  auto disk = o.fs.clone();
+  disk->set_capacity(disk->bytes());
+  for (int life = 0; life < 3; ++life) {
+    auto log = Log::open(*disk, o.clock, o.options);
+    ASSERT_TRUE(log.ok()) << log.status().to_string();
+    EXPECT_TRUE((*log)->metrics().disk_full);
+    EXPECT_EQ((*log)->recovery().commits_replayed, 40u) << "the journal is kept";
+    EXPECT_FALSE((*log)->recovery().warnings.empty());
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(values_of(**log), written);
+      (*log)->pump();
+      EXPECT_TRUE((*log)->metrics().disk_full);
+    }
+    EXPECT_EQ((*log)->append(kPlain, batch(std::string(200'000, 'x')), Epoch(0), nullptr).code(),
+              Code::kDiskFull);
+    auto killed = disk->clone();
+    if (life == 2) {
+      disk->set_capacity(std::nullopt);
+      (*log)->pump();
+      (*log)->pump();
+      EXPECT_FALSE((*log)->metrics().disk_full);
+      ASSERT_TRUE((*log)->append(kPlain, batch("more"), Epoch(0), nullptr).ok());
+      (*log)->pump();
+      written.emplace_back("more");
+      ASSERT_TRUE((*log)->checkpoint().ok());
+      EXPECT_EQ(values_of(**log), written);
+      killed = disk->clone();
+    }
+    log = fail(Code::kCancelled);
+    disk = std::move(killed);
+  }
+  auto log = Log::open(*disk, o.clock, o.options);
+  ASSERT_TRUE(log.ok()) << log.status().to_string();
+  EXPECT_EQ((*log)->recovery().commits_replayed, 0u);
+  EXPECT_EQ(values_of(**log), written);
+}
+
+// The journal says that it is cut where memory, not a segment, has it.
+TEST(Log, WhatAFullDiskKeptInMemoryIsCutByALaterRecord) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  const auto append = [&](char value) {
+    ASSERT_TRUE(o.append(std::string(5000, value)).ok());
+    o.log->lead();
+  };
+  for (const char value : {'a', 'b', 'c', 'd'}) append(value);
+  ASSERT_TRUE(o.log->truncate(kPlain, Offset(2)).ok());
+  for (const char value : {'e', 'f'}) append(value);
+  ASSERT_TRUE(o.log->advance_start(kPlain, Offset(1)).ok());
+  const std::vector<std::string> expected{std::string(5000, 'b'), std::string(5000, 'e'),
+                                          std::string(5000, 'f')};
+  for (std::uint64_t room = 0; room < 30'000; room += 2500) {
+    auto disk = o.fs.clone();
+    disk->crash(Survival::kNothing);
+    ASSERT_TRUE(disk->remove("/log/reserve").ok());  // given back before, and used
+    disk->set_capacity(disk->bytes() + room);
+    auto log = Log::open(*disk, o.clock, o.options);
+    ASSERT_TRUE(log.ok()) << room << ": " << log.status().to_string();
+    EXPECT_EQ(values_of(**log), expected) << room;
+    disk->set_capacity(std::nullopt);
+    ASSERT_TRUE((*log)->checkpoint().ok());
+    EXPECT_EQ(values_of(**log), expected) << room;
+  }
 }
 
 TEST(Log, ATimeIsFoundInSegmentsAndBehindThem) {

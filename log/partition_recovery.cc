@@ -184,7 +184,12 @@ Status Partition::recover_tail(std::size_t first, Offset recovery_point, Recover
       break;
     }
     if (!last) {
-      AFDG_TRY(segment.flush_indexes(true, &unsynced_files_));
+      Status indexed = segment.flush_indexes(true, &unsynced_files_);
+      if (indexed.code() == Code::kDiskFull) {
+        indexed = segment.remove_indexes();  // made anew when the segment is used
+        directory_dirty_ = true;
+      }
+      AFDG_TRY(indexed);
       unsynced_files_.push_back(segment.file());
       segment.close();
     }

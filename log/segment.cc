@@ -192,7 +192,8 @@ Status Segment::load(std::vector<std::string>* warnings) {
     AFDG_TRY(rebuild_indexes());
     if (warnings) warnings->push_back(problem + ": the indexes were rebuilt from " + log_path_);
     Status written = flush_indexes(true, nullptr);
-    if (!written.ok() && written.code() != Code::kDiskFull) return written;
+    if (written.code() == Code::kDiskFull) written = remove_indexes();
+    if (!written.ok()) return written;
   }
   if (bytes_before != 0 && end_ != end_before)
     return damaged(bytes_, "it ends at offset " + std::to_string(end_.value()) + ", it ended at " +
@@ -315,13 +316,19 @@ Status Segment::flush_indexes(bool last, std::vector<std::shared_ptr<store::File
   return {};
 }
 
-Status Segment::remove() {
-  close();
-  for (const std::string& path : {index_path_, time_index_path_, log_path_}) {
+Status Segment::remove_indexes() {
+  for (const std::string& path : {index_path_, time_index_path_}) {
     Status s = fs_->remove(path);
     if (!s.ok() && s.code() != Code::kNotFound) return s;
   }
   return {};
+}
+
+Status Segment::remove() {
+  close();
+  AFDG_TRY(remove_indexes());
+  Status s = fs_->remove(log_path_);
+  return s.code() == Code::kNotFound ? Status() : s;
 }
 
 }  // namespace afdg::log

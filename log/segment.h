@@ -92,6 +92,8 @@ class Segment {
   Status flush_indexes(bool last, std::vector<std::shared_ptr<store::File>>* to_sync);
   /// The index files hold entries that a truncation made wrong.
   [[nodiscard]] bool indexes_outdated() const noexcept { return rewrite_indexes_; }
+  /// Removes the two index files: whoever opens the segment next makes them anew.
+  Status remove_indexes();
   /// Removes the three files.
   Status remove();
 

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kReadBytes = 1u << 20;
 constexpr std::size_t kQueuedAtOnce = 256u << 10;
+constexpr std::size_t kFoldOnFullDisk = 32;  // times dirty_bytes_max
 
 Error damaged(std::string_view what) {
   return fail(Code::kCorrupt,
@@ -46,6 +47,7 @@ Status RegionCore::replay(Epoch epoch) {
     from = start;
   }
   checkpointed_ = from;
+  std::size_t fold_max = options_.dirty_bytes_max;
   while (from < end) {
     Status folded;
     auto next =
@@ -63,11 +65,15 @@ Status RegionCore::replay(Epoch epoch) {
     AFDG_TRY(folded);
     if (*next <= from) return damaged("stretch of changes (reading does not go on)");
     from = *next;
-    if (table_.dirty_bytes() >= options_.dirty_bytes_max) {
+    if (table_.dirty_bytes() >= fold_max) {
       table_.freeze();
       const Status written =
           StateTable::write({{table_.frozen_layer().get(), table_.prefix(), {from, epoch}}}, table_.store());
       table_.thaw(written.ok());
+      if (written.code() == Code::kDiskFull && fold_max < kFoldOnFullDisk * options_.dirty_bytes_max) {
+        fold_max *= 2;  // served from memory until there is space
+        continue;
+      }
       AFDG_TRY(written);
       checkpointed_ = from;
     }

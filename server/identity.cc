@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "base/codec.h"
+#include "log/log.h"
 
 namespace afdg::server {
 namespace {
@@ -19,6 +20,9 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::open(store::FileSystem& fs
     return fail(made.code() == Code::kDiskFull ? Code::kDiskFull : Code::kUnwritable, made.error().text());
   }
   AFDG_ASSIGN(directory->lock_, fs.lock(path + "/lock"));
+  // A start on a full disk takes what was kept for it.
+  if (const auto left = fs.free_bytes(path); left.ok() && *left < kStartBytes)
+    AFDG_TRY(log::Log::release_reserve(fs, directory->log_path()));
   if (fs.exists(path + "/node")) {
     AFDG_TRY(directory->read());
     directory->used_ = true;

@@ -11,6 +11,10 @@
 
 namespace afdg::server {
 
+/// What a start needs on a disk that is full: identity, the stores' own files, the catalog. The log keeps it
+/// as its reserve. Bytes.
+inline constexpr std::uint64_t kStartBytes = 4u << 20;
+
 /// A node's data directory: whose it is, and that only one process uses it.
 ///
 ///     DIR/lock     held while the process lives       DIR/log/     the message log

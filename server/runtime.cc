@@ -60,6 +60,7 @@ class Runtime final : public RunningNode {
     AFDG_TRY(join());
     if (store_damaged_.load()) return fail(Code::kRebuild, "the store is damaged");
     AFDG_TRY(make_grids());
+    if (log_) AFDG_TRY(log_->take_reserve());
     serving_.store(true);
     router_->set_serving(true, {});
     serve_kafka();
@@ -143,6 +144,7 @@ class Runtime final : public RunningNode {
       options.directory = directory_->log_path();
       options.journal_bytes = config_.journal_bytes;
       options.bytes_in_flight_max = config_.in_flight_bytes_max;
+      options.reserve_bytes = kStartBytes;
       options.committed = [] { region::flush_replies_after_commit(); };
       AFDG_TRY(directory_->check_log());
       AFDG_ASSIGN(log_, log::Log::open(fs_, clock_, options));
