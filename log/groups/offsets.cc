@@ -1,0 +1,253 @@
+#include <algorithm>
+#include <utility>
+
+#include "log/groups/internal/impl.h"
+
+// OffsetCommit, OffsetFetch and OffsetDelete.
+namespace afdg::log::groups {
+
+/// The length of a string as Java counts it.
+std::size_t utf16_length(std::string_view text);  // coordinator.cc
+
+namespace {
+
+CommitReply all_failed(const CommitRequest& request, Errors error) {
+  CommitReply body;
+  for (const CommitRequest::Topic& t : request.topics) {
+    PartitionErrors& errors = body.topics.emplace_back();
+    errors.topic = t.topic;
+    for (const CommitRequest::Partition& p : t.partitions) errors.partitions.push_back({p.partition, error});
+  }
+  return body;
+}
+
+}  // namespace
+
+bool Coordinator::Impl::commit_fits(const CommitRequest& request) const {
+  if (!name_fits(request.group)) return false;
+  std::size_t partitions_count = 0;
+  std::size_t bytes = 0;
+  for (const CommitRequest::Topic& t : request.topics) {
+    if (!name_fits(t.topic)) return false;
+    partitions_count += t.partitions.size();
+    constexpr std::size_t kRecordBytes = 64;  // about, beside the strings
+    bytes += t.partitions.size() * (kRecordBytes + request.group.size() + t.topic.size());
+    for (const CommitRequest::Partition& p : t.partitions) bytes += p.metadata ? p.metadata->size() : 0;
+  }
+  return partitions_count <= options.commit_partitions_max && bytes <= options.group_bytes_max &&
+         offset_count + offset_pending_count + partitions_count <= options.offsets_max;
+}
+
+Errors Coordinator::Impl::check_commit(const CommitRequest& request, Group** group) {
+  if (home(request.group).loading) return Errors::kCoordinatorLoadInProgress;
+  if (!commit_fits(request)) return Errors::kPolicyViolation;
+  Group* g = find(request.group);
+  if (g == nullptr) {
+    if (request.generation >= 0)
+      return request.group_id_not_found_known ? Errors::kGroupIdNotFound : Errors::kIllegalGeneration;
+    return room() ? Errors::kNone : Errors::kPolicyViolation;  // becomes a simple group
+  }
+  if (g->deleting) return Errors::kCoordinatorNotAvailable;
+  *group = g;
+  if (request.generation < 0 && g->is(State::kEmpty)) return Errors::kNone;
+  if (request.generation >= 0 || !request.member_id.empty() || request.instance_id) {
+    if (const Errors error = g->check_member(request.member_id, request.instance_id); error != Errors::kNone)
+      return error;
+    if (request.generation != g->generation()) return Errors::kIllegalGeneration;
+  } else if (!g->is(State::kEmpty)) {
+    return Errors::kUnknownMemberId;
+  }
+  return g->is(State::kCompletingRebalance) ? Errors::kRebalanceInProgress : Errors::kNone;
+}
+
+void Coordinator::Impl::commit(RequestToken token, CommitRequest request, Now now) {
+  Group* group = nullptr;
+  if (const Errors error = check_commit(request, &group); error != Errors::kNone)
+    return reply(token, all_failed(request, error));
+  // A member that commits is alive.
+  if (group != nullptr && (group->is(State::kStable) || group->is(State::kPreparingRebalance)))
+    start_session(*group, *group->find(request.member_id), now);
+
+  struct Write {
+    OffsetKey key;
+    OffsetValue value;
+  };
+  CommitReply body = all_failed(request, Errors::kNone);
+  std::vector<Write> writes;
+  std::vector<Record> records;
+  const std::int64_t wall_ms = now.wall.time_since_epoch().count();
+  for (std::size_t t = 0; t < request.topics.size(); ++t) {
+    CommitRequest::Topic& topic = request.topics[t];
+    for (std::size_t p = 0; p < topic.partitions.size(); ++p) {
+      CommitRequest::Partition& partition = topic.partitions[p];
+      if (partition.metadata && utf16_length(*partition.metadata) > options.offset_metadata_max) {
+        body.topics[t].partitions[p].error = Errors::kOffsetMetadataTooLarge;
+        continue;
+      }
+      Write& w = writes.emplace_back();
+      w.key = {request.group, topic.topic, partition.partition};
+      w.value.offset = partition.offset;
+      w.value.leader_epoch = partition.leader_epoch < 0 ? -1 : partition.leader_epoch;
+      w.value.metadata = std::move(partition.metadata).value_or("");
+      w.value.commit_timestamp_ms =
+          partition.commit_timestamp ? partition.commit_timestamp->time_since_epoch().count() : wall_ms;
+      if (request.retention) w.value.expire_timestamp_ms = wall_ms + request.retention->count();
+      // The record with an expiry has no room for the epoch: what is served must be what a restart reads.
+      if (w.value.expire_timestamp_ms != -1) w.value.leader_epoch = -1;
+      records.push_back({encode_key(w.key), encode_value(w.value)});
+    }
+  }
+  if (writes.empty()) return reply(token, std::move(body));
+  if (group == nullptr) group = &make(request.group);
+  for (const Write& w : writes) ++group->pending_offsets[{w.key.topic, w.key.partition}];
+  offset_pending_count += writes.size();
+  append(partition_of(request.group), {request.group}, std::move(records),
+         [this, token, id = request.group, body = std::move(body), writes = std::move(writes)](Errors error,
+                                                                                               Now) mutable {
+           offset_pending_count -= writes.size();
+           if (Group* g = find(id)) {
+             for (const Write& w : writes) {
+               auto it = g->pending_offsets.find({w.key.topic, w.key.partition});
+               if (it != g->pending_offsets.end() && --it->second == 0) g->pending_offsets.erase(it);
+             }
+           }
+           for (Write& w : writes) {
+             if (error == Errors::kNone) apply_offset(id, w.key.topic, w.key.partition, std::move(w.value));
+           }
+           for (PartitionErrors& t : body.topics) {
+             for (PartitionErrors::Partition& p : t.partitions)
+               p.error = p.error == Errors::kNone ? error : p.error;
+           }
+           reply(token, std::move(body));
+         });
+}
+
+void Coordinator::Impl::apply_offset(const std::string& group, const std::string& topic,
+                                     std::int32_t partition, std::optional<OffsetValue> value) {
+  if (value) {
+    Group& g = make(group);
+    g.stored = true;
+    offset_count += g.offsets[topic].insert_or_assign(partition, std::move(*value)).second ? 1 : 0;
+    return;
+  }
+  Group* g = find(group);
+  if (g == nullptr) return;
+  auto it = g->offsets.find(topic);
+  if (it == g->offsets.end() || it->second.erase(partition) == 0) return;
+  --offset_count;
+  if (it->second.empty()) g->offsets.erase(it);
+}
+
+void Coordinator::Impl::apply_tombstone(const std::string& group) {
+  Group* g = find(group);
+  if (g == nullptr) return;
+  if (g->offsets.empty() && g->appends == 0) return erase(group);
+  for (const std::string& member : g->pending_joins) stop_timer(TimerKind::kSession, *g, member);
+  g->reset();
+}
+
+FetchReply Coordinator::Impl::read_offsets(const FetchRequest& request) {
+  FetchReply body;
+  const auto found = [](std::int32_t partition, const OffsetValue& v) {
+    return FetchReply::Partition{partition, v.offset, v.leader_epoch, v.metadata, Errors::kNone};
+  };
+  for (const FetchRequest::Group& asked : request.groups) {
+    FetchReply::Group& answer = body.groups.emplace_back();
+    answer.group = asked.group;
+    if (home(asked.group).loading) answer.error = Errors::kCoordinatorLoadInProgress;
+    const Group* group = answer.error == Errors::kNone ? find(asked.group) : nullptr;
+    if (!asked.topics) {
+      if (group == nullptr) continue;
+      for (const auto& [topic, slots] : group->offsets) {
+        FetchReply::Topic& t = answer.topics.emplace_back();
+        t.topic = topic;
+        for (const auto& [partition, value] : slots) t.partitions.push_back(found(partition, value));
+      }
+      continue;
+    }
+    for (const FetchRequest::Topic& topic : *asked.topics) {
+      FetchReply::Topic& t = answer.topics.emplace_back();
+      t.topic = topic.topic;
+      const std::map<std::int32_t, OffsetValue>* slots = nullptr;
+      if (group != nullptr) {
+        auto it = group->offsets.find(topic.topic);
+        if (it != group->offsets.end()) slots = &it->second;
+      }
+      for (const std::int32_t partition : topic.partitions) {
+        const auto it =
+            slots == nullptr ? std::map<std::int32_t, OffsetValue>::const_iterator() : slots->find(partition);
+        if (slots == nullptr || it == slots->end()) {
+          t.partitions.push_back({partition, -1, -1, {}, answer.error});
+        } else {
+          t.partitions.push_back(found(partition, it->second));
+        }
+      }
+    }
+  }
+  return body;
+}
+
+void Coordinator::Impl::fetch(RequestToken token, FetchRequest request) {
+  std::set<AppendToken> waits;
+  if (request.require_stable) {
+    for (const FetchRequest::Group& asked : request.groups) {
+      // Appends of a partition end in order: the last one of a group ends after all of them.
+      const Group* group = find(asked.group);
+      if (group != nullptr && group->appends != 0) waits.insert(group->last_append);
+    }
+  }
+  if (waits.empty()) return reply(token, read_offsets(request));
+  auto waiting = std::make_shared<StableFetch>(StableFetch{token, std::move(request), waits.size()});
+  for (const AppendToken append : waits) stable_fetches.emplace(append, waiting);
+}
+
+void Coordinator::Impl::append_finished(AppendToken token) {
+  const auto [begin, end] = stable_fetches.equal_range(token);
+  for (auto it = begin; it != end; ++it) {
+    if (--it->second->waits == 0) reply(it->second->token, read_offsets(it->second->request));
+  }
+  stable_fetches.erase(begin, end);
+}
+
+void Coordinator::Impl::delete_offsets(RequestToken token, OffsetDeleteRequest request) {
+  OffsetDeleteReply body;
+  std::size_t partitions_count = 0;
+  for (const FetchRequest::Topic& t : request.topics) partitions_count += t.partitions.size();
+  Group* group = nullptr;
+  if (request.group.empty()) {
+    body.error = Errors::kInvalidGroupId;
+  } else if (home(request.group).loading) {
+    body.error = Errors::kCoordinatorLoadInProgress;
+  } else if (partitions_count > options.commit_partitions_max) {
+    body.error = Errors::kPolicyViolation;
+  } else if (group = find(request.group); group == nullptr || group->deleting) {
+    body.error = Errors::kGroupIdNotFound;
+  } else if (!group->is(State::kEmpty) && !group->consumers()) {
+    body.error = Errors::kNonEmptyGroup;  // what its members read is not known
+  }
+  if (body.error != Errors::kNone) return reply(token, std::move(body));
+
+  std::vector<OffsetKey> keys;
+  for (FetchRequest::Topic& topic : request.topics) {
+    PartitionErrors& errors = body.topics.emplace_back();
+    const bool subscribed = group->subscribed(topic.topic);
+    const auto slots = group->offsets.find(topic.topic);
+    for (const std::int32_t partition : topic.partitions) {
+      errors.partitions.push_back({partition, subscribed ? Errors::kGroupSubscribedToTopic : Errors::kNone});
+      const bool stored = slots != group->offsets.end() && slots->second.contains(partition);
+      if (!subscribed && (stored || group->pending_offsets.contains({topic.topic, partition})))
+        keys.push_back({request.group, topic.topic, partition});
+    }
+    errors.topic = std::move(topic.topic);
+  }
+  if (keys.empty()) return reply(token, std::move(body));
+  append_tombstones(*group, keys, false, [this, token, body = std::move(body)](Errors error, Now) mutable {
+    if (error != Errors::kNone) {
+      body.error = error;
+      body.topics.clear();
+    }
+    reply(token, std::move(body));
+  });
+}
+
+}  // namespace afdg::log::groups
