@@ -30,9 +30,10 @@ using std::chrono::steady_clock;
 
 namespace {
 
-constexpr std::size_t kScratchBytes = 256u << 10;  // one recv
-constexpr std::size_t kTurnBytes = 4u << 20;       // read from one socket before the next has its turn
-constexpr std::size_t kGatherBytes = 64u << 10;    // small answers are joined up to this
+constexpr std::size_t kScratchBytes = 256u << 10;    // one recv
+constexpr std::size_t kSmallFrameBytes = 16u << 10;  // larger ones are accounted for before they are read
+constexpr std::size_t kTurnBytes = 4u << 20;         // read from one socket before the next has its turn
+constexpr std::size_t kGatherBytes = 64u << 10;      // small answers are joined up to this
 constexpr std::size_t kSmallAnswerBytes = 16u << 10;
 constexpr std::size_t kPiecesMax = 64;  // of one sendmsg
 constexpr auto kIdleMax = std::chrono::minutes(10);
@@ -107,6 +108,8 @@ class KafkaListener::State {
     std::size_t size_have = 0;
     std::string frame;
     std::size_t frame_bytes = 0;  // of the frame that is being read; 0: its size is
+    std::size_t reserved = 0;     // of bytes_max, for that frame
+    std::string ahead;            // came with the last bytes, and has to wait
     bool reading = false;         // a wait for readiness is under way
     // Writing.
     std::string out;  // small answers, joined
@@ -126,7 +129,7 @@ class KafkaListener::State {
     accept();
     sweep();
     while (!stopping_.load()) {
-      context_.run_one();
+      if (!broker_.busy()) context_.run_one();
       context_.poll();
       broker_.round_end();
       flush();
@@ -181,6 +184,7 @@ class KafkaListener::State {
     if (std::exchange(client->closed, true)) return;
     boost::system::error_code ignored;
     client->socket.close(ignored);
+    broker_.counters().bytes -= std::exchange(client->reserved, 0);
     client->connection.reset();
     clients_.erase(client.get());
   }
@@ -189,7 +193,7 @@ class KafkaListener::State {
 
   void wait_readable(const ClientPtr& client) {
     if (client->closed || client->reading) return;
-    if (client->connection->full() || broker_.counters().bytes.load() > setup_.bytes_max) {
+    if (!client->ahead.empty() || !admit(*client)) {
       paused_.push_back(client);
       return;
     }
@@ -202,9 +206,24 @@ class KafkaListener::State {
     });
   }
 
+  /// Whether more of this client may be taken now. Who has a reservation can finish, so nobody waits forever.
+  bool admit(Client& client) {
+    if (client.connection->full()) return false;
+    if (client.reserved != 0) return true;
+    auto& bytes = broker_.counters().bytes;
+    if (client.frame_bytes <= kSmallFrameBytes)
+      return bytes.load() <= setup_.bytes_max || client.connection->bytes() == 0;
+    if (bytes.load() + client.frame_bytes > std::max(setup_.bytes_max, setup_.broker.request_bytes_max))
+      return false;
+    client.reserved = client.frame_bytes;
+    bytes += client.reserved;
+    return true;
+  }
+
   void read(const ClientPtr& client) {
     const int fd = client->socket.native_handle();
-    for (std::size_t total = 0; total < kTurnBytes && !client->connection->full();) {
+    if (!client->ahead.empty() && !consume(*client, std::exchange(client->ahead, {}))) return close(client);
+    for (std::size_t total = 0; total < kTurnBytes && client->ahead.empty() && admit(*client);) {
       const bool large = client->frame_bytes - client->frame.size() > kScratchBytes;
       char* into = scratch_.data();
       std::size_t room = scratch_.size();
@@ -240,6 +259,10 @@ class KafkaListener::State {
   /// Cuts bytes into frames. False: what comes is no Kafka.
   bool consume(Client& client, std::string_view bytes) {
     while (!bytes.empty()) {
+      if (!admit(client)) {
+        client.ahead = bytes;
+        return true;
+      }
       if (client.frame_bytes == 0) {
         const std::size_t take = std::min(bytes.size(), sizeof client.size - client.size_have);
         std::memcpy(client.size + client.size_have, bytes.data(), take);
@@ -255,6 +278,7 @@ class KafkaListener::State {
         }
         client.frame_bytes = *size;
         client.frame.reserve(std::min(*size, kScratchBytes));
+        continue;
       }
       const std::size_t take = std::min(bytes.size(), client.frame_bytes - client.frame.size());
       client.frame.append(bytes.substr(0, take));
@@ -266,6 +290,7 @@ class KafkaListener::State {
 
   void deliver(Client& client) {
     client.frame_bytes = 0;
+    broker_.counters().bytes -= std::exchange(client.reserved, 0);
     client.connection->receive(std::exchange(client.frame, {}));
   }
 
@@ -274,7 +299,18 @@ class KafkaListener::State {
     if (paused_.empty()) return;
     std::vector<ClientPtr> again;
     again.swap(paused_);
-    for (const auto& client : again) wait_readable(client);
+    for (const auto& client : again) {
+      if (client->closed) continue;
+      if (!admit(*client)) {
+        paused_.push_back(client);
+        continue;
+      }
+      client->reading = true;
+      asio::post(context_, [this, client] {  // a round of its own: what it asks for is to be answered
+        client->reading = false;
+        if (!client->closed) read(client);
+      });
+    }
   }
 
   // Writing.
@@ -384,7 +420,8 @@ class KafkaListener::State {
     for (const auto& [key, client] : clients_) {
       const bool partial = client->frame_bytes != 0 || client->size_have != 0;
       const bool stuck = client->stuck != steady_clock::time_point{} && now - client->stuck > kUnreadMax;
-      const bool late = partial && !client->connection->full() && now - client->heard > kPartialMax;
+      const bool waits = client->frame_bytes > kSmallFrameBytes && client->reserved == 0;
+      const bool late = partial && !waits && !client->connection->full() && now - client->heard > kPartialMax;
       const bool idle = client->connection->bytes() == 0 && now - client->heard > kIdleMax;
       if (stuck || late || idle) over.push_back(client);
     }
@@ -436,7 +473,9 @@ Result<std::unique_ptr<KafkaListener>> KafkaListener::bind(const std::string& ad
 }
 
 void KafkaListener::serve(const Setup& setup) {
-  state_ = std::make_unique<State>(setup);
+  Setup bounded = setup;
+  bounded.broker.held_bytes_max = std::min(setup.broker.held_bytes_max, setup.bytes_max / 2);
+  state_ = std::make_unique<State>(bounded);
   state_->start(std::exchange(socket_, -1), v6_);
 }
 

@@ -16,7 +16,8 @@ namespace afdg::server {
 ///     answers
 ///
 /// Thread-safety: bind(), serve() and stop() from one thread. Bounds: connections_max; bytes_max over all of
-/// them, above which no socket is read; a frame, as BrokerOptions says. A connection without a request for 10
+/// them: a request above 16 KiB waits until all of it fits, and beyond that a connection is read only while
+/// it holds nothing; a frame, as BrokerOptions says. A connection without a request for 10
 /// minutes, with a part of a frame for 30 s, or whose client does not read its answers for a minute is
 /// closed.
 class KafkaListener {

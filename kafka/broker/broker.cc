@@ -40,7 +40,8 @@ void Broker::later(std::function<void()> task) {
   const std::lock_guard lock(inbox->mutex);
   if (inbox->broker == nullptr) return;
   inbox->tasks.push_back(std::move(task));
-  if (inbox->tasks.size() > 1 || parts_.loop->here()) return;
+  if (inbox->posted || parts_.loop->here()) return;  // the loop's own tasks: busy() tells of them
+  inbox->posted = true;
   parts_.loop->post([inbox] {
     if (inbox->broker != nullptr) inbox->broker->run();
   });
@@ -50,18 +51,23 @@ void Broker::run() {
   std::vector<std::function<void()>> tasks;
   {
     const std::lock_guard lock(inbox_->mutex);
+    inbox_->posted = false;
     tasks.swap(inbox_->tasks);
   }
   for (const auto& task : tasks) task();
 }
 
 void Broker::round_end() {
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < 4 && (i == 0 || busy()); ++i) {
     if (std::exchange(appended_, false)) parts_.log->lead();
     run();
-    if (!appended_) return;
   }
-  parts_.loop->post([inbox = inbox_] {});  // another round
+}
+
+bool Broker::busy() const {
+  if (appended_) return true;
+  const std::lock_guard lock(inbox_->mutex);
+  return !inbox_->tasks.empty();
 }
 
 void Broker::report(std::string_view host, std::string_view why) {

@@ -24,10 +24,12 @@ struct BrokerOptions {
   std::size_t request_bytes_max = std::size_t{32} << 20;  ///< one frame; larger ones close the connection
   std::size_t message_bytes_max = (std::size_t{1} << 20) + 12;  ///< a batch, unless the topic says otherwise
   std::size_t fetch_bytes_max = std::size_t{55} << 20;          ///< one answer; Kafka's fetch.max.bytes
-  std::chrono::milliseconds fetch_wait_max{300'000};            ///< a client may ask for less
-  std::int32_t partitions_default = 1;   ///< of topics that say -1 or are made by themselves
-  std::int32_t partitions_max = 10'000;  ///< in one request
-  bool auto_create_topics = true;        ///< a client that asks for a topic makes it
+  /// Requests and answers of all clients; above it a fetch gives one batch.
+  std::uint64_t held_bytes_max = std::uint64_t{256} << 20;
+  std::chrono::milliseconds fetch_wait_max{300'000};  ///< a client may ask for less
+  std::int32_t partitions_default = 1;                ///< of topics that say -1 or are made by themselves
+  std::int32_t partitions_max = 10'000;               ///< in one request
+  bool auto_create_topics = true;                     ///< a client that asks for a topic makes it
 };
 
 /// A Kafka broker on the node's log, without its sockets.
@@ -37,8 +39,8 @@ struct BrokerOptions {
 ///     Connection::front  <-  Call::reply  <---+-- run()  <------+
 ///
 /// Thread-safety: confined to its loop, but for later(), and what the log and the cluster call back.
-/// Duties of the owner: (1) round_end() after each round of reads, before it sleeps; (2) stop() before the
-/// log and the cluster go; (3) connections go before the broker.
+/// Duties of the owner: (1) round_end() after each round of reads, and no sleep while busy(); (2) stop()
+/// before the log and the cluster go; (3) connections go before the broker.
 class Broker {
  public:
   struct Parts {
@@ -63,6 +65,8 @@ class Broker {
   void handle(const CallPtr& call);
   /// Leads the commit of what this round appended, and answers what became durable.
   void round_end();
+  /// Something waits for another round.
+  [[nodiscard]] bool busy() const;
   /// No call is answered after this.
   void stop();
 
@@ -95,6 +99,7 @@ class Broker {
   struct Inbox {
     std::mutex mutex;
     std::vector<std::function<void()>> tasks;
+    bool posted = false;       // the loop will run them
     Broker* broker = nullptr;  // null once it stopped
   };
   std::shared_ptr<Inbox> inbox_;

@@ -1,5 +1,6 @@
 #include "kafka/broker/connection.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "kafka/broker/broker.h"
@@ -10,6 +11,22 @@ void Call::finish() {
   AFDG_ASSERT(!finished_, "a request is answered once");
   finished_ = true;
   if (const auto connection = connection_.lock()) connection->finished(*this);
+}
+
+std::uint64_t Call::room() const noexcept {
+  const auto connection = connection_.lock();
+  if (!connection) return 0;
+  const auto left = [](std::uint64_t most, std::uint64_t held) { return held < most ? most - held : 0; };
+  Broker& broker = connection->broker_;
+  return std::min(left(Connection::kBytesMax, connection->bytes_),
+                  left(broker.options().held_bytes_max, broker.counters().bytes.load()));
+}
+
+void Call::when_first(std::function<void()> task) {
+  const auto connection = connection_.lock();
+  if (!connection) return;
+  if (connection->calls_.front().get() == this) return task();
+  first_ = std::move(task);
 }
 
 void Call::hang_up(std::string why) {
@@ -24,8 +41,10 @@ Connection::Connection(Broker& broker, std::string host, std::function<void()> r
 }
 
 Connection::~Connection() {
-  for (const CallPtr& call : calls_)
+  for (const CallPtr& call : calls_) {
+    call->first_ = nullptr;  // it may own the call
     if (!call->finished_ && call->abandoned_) call->abandoned_();
+  }
   --broker_.counters().connections;
   broker_.counters().bytes -= bytes_;
 }
@@ -43,7 +62,9 @@ void Connection::receive(std::string frame) {
   broker_.handle(call);
 }
 
-bool Connection::full() const noexcept { return hang_up_ || calls_.size() >= kCallsMax; }
+bool Connection::full() const noexcept {
+  return hang_up_ || calls_.size() >= kCallsMax || bytes_ >= kBytesMax;
+}
 
 void Connection::finished(Call& call) {
   bytes_ += call.out_.size();
@@ -63,11 +84,19 @@ void Connection::pop() {
   broker_.counters().bytes -= held;
   if (call.hang_up_) {
     hang_up_ = true;
+    for (const CallPtr& dropped : calls_) dropped->first_ = nullptr;
     calls_.clear();
     return;
   }
   calls_.pop_front();
   skip_silent();
+  run_first();
+}
+
+void Connection::run_first() {
+  if (calls_.empty() || !calls_.front()->first_) return;
+  const auto task = std::exchange(calls_.front()->first_, nullptr);
+  task();
 }
 
 void Connection::skip_silent() {

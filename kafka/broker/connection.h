@@ -35,6 +35,8 @@ class Call : public std::enable_shared_from_this<Call> {
   [[nodiscard]] const std::string& host() const noexcept { return host_; }
   /// The client is gone: nobody will read an answer.
   [[nodiscard]] bool abandoned() const noexcept { return connection_.expired(); }
+  /// How large an answer may be without its client, or all of them, holding too much.
+  [[nodiscard]] std::uint64_t room() const noexcept;
 
   template <class M>
   void reply(const M& response) {
@@ -49,6 +51,9 @@ class Call : public std::enable_shared_from_this<Call> {
   /// Bytes that live until the answer was sent.
   std::string_view keep(std::string bytes) { return kept_.emplace_back(std::move(bytes)); }
   void drop_kept() { kept_.clear(); }
+  /// Runs `task` once every earlier request of this client was answered: now, perhaps. For what costs much,
+  /// so that a client has one of it under way, as with Kafka.
+  void when_first(std::function<void()> task);
   /// Called when the client is gone before the call was answered.
   void when_abandoned(std::function<void()> task) { abandoned_ = std::move(task); }
 
@@ -62,6 +67,7 @@ class Call : public std::enable_shared_from_this<Call> {
   Writer out_;
   std::deque<std::string> kept_;
   std::function<void()> abandoned_;
+  std::function<void()> first_;
   bool finished_ = false;
   bool hang_up_ = false;
 };
@@ -71,12 +77,14 @@ using CallPtr = std::shared_ptr<Call>;
 ///
 ///     receive(frame) -> Call -> handler ... reply -> front(): to be sent -> pop()
 ///
-/// Thread-safety: confined to the broker's loop. Bounds: kCallsMax requests under way, then full() is true
-/// and the owner stops reading; their answers are kept until the client reads them. Duties of the owner: (1)
-/// no receive() while full(); (2) after each pop() it looks at full() again; (3) at over() it closes.
+/// Thread-safety: confined to the broker's loop. Bounds: kCallsMax requests under way, or kBytesMax of
+/// requests and answers: then full() is true and the owner stops reading; answers are kept until the client
+/// reads them. Duties of the owner: (1) no receive() while full(); (2) after each pop() it looks at full()
+/// again; (3) at over() it closes.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   static constexpr std::size_t kCallsMax = 128;
+  static constexpr std::uint64_t kBytesMax = std::uint64_t{64} << 20;
 
   /// `ready` is called whenever there is something to send, or over() became true.
   Connection(Broker& broker, std::string host, std::function<void()> ready);
@@ -100,6 +108,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   friend class Call;
   void finished(Call& call);
   void skip_silent();
+  void run_first();
 
   Broker& broker_;
   std::string host_;

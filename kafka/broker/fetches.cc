@@ -52,8 +52,12 @@ bool Fetches::answer(Waiting& waiting, bool last) {
   const FetchRequest& request = waiting.request;
   const auto view = broker_.cluster().view();
   FetchResponse response;
-  std::uint64_t left = static_cast<std::uint64_t>(std::clamp<std::int64_t>(
+  const std::uint64_t most = static_cast<std::uint64_t>(std::clamp<std::int64_t>(
       request.max_bytes, 0, static_cast<std::int64_t>(broker_.options().fetch_bytes_max)));
+  // A client that does not read its answers gets small ones.
+  std::uint64_t left = std::min(most, waiting.call->room());
+  const bool cramped = left < most;
+  const auto least = static_cast<std::uint64_t>(std::max(request.min_bytes, 0));
   std::uint64_t found = 0;
   bool failed = false;
   waiting.reads.clear();
@@ -99,6 +103,15 @@ bool Fetches::answer(Waiting& waiting, bool last) {
         failed = true;
         continue;
       }
+      // The log stops where its segments end and its memory begins: go on if the client waits for more.
+      while (found + batches->bytes.size() < least && batches->next < ends->end &&
+             batches->bytes.size() < bytes_max) {
+        const std::size_t room = static_cast<std::size_t>(bytes_max) - batches->bytes.size();
+        const auto more = broker_.log().read_batches(place.partition, batches->next, room);
+        if (!more.ok() || more->bytes.empty() || more->bytes.size() > room) break;
+        batches->bytes += more->bytes;
+        batches->next = more->next;
+      }
       // KIP-74: the first batch of an answer comes even above the limits; no other.
       if (found != 0 && batches->bytes.size() > bytes_max) continue;
       found += batches->bytes.size();
@@ -106,7 +119,7 @@ bool Fetches::answer(Waiting& waiting, bool last) {
       part.records = waiting.call->keep(std::move(batches->bytes));
     }
   }
-  const bool enough = found >= static_cast<std::uint64_t>(std::max(request.min_bytes, 0));
+  const bool enough = found >= least || (cramped && found != 0);
   if (!enough && !failed && !last) {
     waiting.call->drop_kept();
     return false;

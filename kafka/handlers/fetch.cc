@@ -1,5 +1,6 @@
 #include "kafka/messages/fetch.h"
 
+#include <memory>
 #include <utility>
 
 #include "kafka/broker/fetches.h"
@@ -16,7 +17,9 @@ void handlers::fetch(Broker& broker, const CallPtr& call) {
     response.error_code = ErrorCode::kFetchSessionIdNotFound;
     return call->reply(response);
   }
-  broker.fetches().begin(call, std::move(request));
+  call->when_first([&broker, call, kept = std::make_shared<FetchRequest>(std::move(request))] {
+    broker.fetches().begin(call, std::move(*kept));
+  });
 }
 
 }  // namespace afdg::kafka

@@ -66,7 +66,11 @@ Status append(Broker& broker, const std::shared_ptr<Produced>& produced, const P
     return fail(Code::kInvalidArgument, "transactions are not supported: produce without transactional.id");
   if (batch.codec() == log::Codec::kZstd && produced->call->version() < 7)
     return fail(Code::kUnsupported, "zstd needs Produce version 7");
-  AFDG_TRY(batch.validate(log::BatchOrigin::kProducer));
+  if (const Status valid = batch.validate(log::BatchOrigin::kProducer); !valid.ok()) {
+    // Clients write again after CORRUPT_MESSAGE, which helps only if the bytes changed on their way.
+    if (valid.code() != Code::kCorrupt || !batch.verify_crc().ok()) return valid;
+    return fail(Code::kInvalidArgument, valid.error().text());
+  }
   ++produced->left;
   const auto appended = broker.log().append(
       place.partition, records, place.epoch,
