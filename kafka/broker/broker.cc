@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "kafka/broker/fetches.h"
+#include "kafka/broker/groups.h"
 #include "kafka/handlers/handlers.h"
 
 namespace afdg::kafka {
@@ -11,6 +12,7 @@ Broker::Broker(Parts parts, BrokerOptions options)
     : parts_(std::move(parts)),
       options_(options),
       fetches_(std::make_unique<Fetches>(*this)),
+      groups_(std::make_unique<Groups>(*this)),
       inbox_(std::make_shared<Inbox>()) {
   inbox_->broker = this;
 }
@@ -20,6 +22,7 @@ Broker::~Broker() { stop(); }
 void Broker::stop() {
   if (std::exchange(stopped_, true)) return;
   fetches_->stop();
+  groups_->stop();
   const std::lock_guard lock(inbox_->mutex);
   inbox_->broker = nullptr;
   inbox_->tasks.clear();

@@ -14,11 +14,13 @@
 #include "kafka/broker/cluster.h"
 #include "kafka/broker/connection.h"
 #include "kafka/broker/loop.h"
+#include "log/groups/coordinator.h"
 #include "log/log.h"
 
 namespace afdg::kafka {
 
 class Fetches;
+class Groups;
 
 struct BrokerOptions {
   std::size_t request_bytes_max = std::size_t{32} << 20;  ///< one frame; larger ones close the connection
@@ -28,8 +30,10 @@ struct BrokerOptions {
   std::uint64_t held_bytes_max = std::uint64_t{256} << 20;
   std::chrono::milliseconds fetch_wait_max{300'000};  ///< a client may ask for less
   std::int32_t partitions_default = 1;                ///< of topics that say -1 or are made by themselves
-  std::int32_t partitions_max = 10'000;               ///< in one request
-  bool auto_create_topics = true;                     ///< a client that asks for a topic makes it
+  std::int32_t offsets_partitions = 50;               ///< of __consumer_offsets, when it is made
+  log::groups::Options groups;
+  std::int32_t partitions_max = 10'000;  ///< in one request
+  bool auto_create_topics = true;        ///< a client that asks for a topic makes it
 };
 
 /// A Kafka broker on the node's log, without its sockets.
@@ -82,6 +86,7 @@ class Broker {
   [[nodiscard]] const Clock& clock() const noexcept { return *parts_.clock; }
   [[nodiscard]] Random& random() const noexcept { return *parts_.random; }
   [[nodiscard]] Fetches& fetches() const noexcept { return *fetches_; }
+  [[nodiscard]] Groups& groups() const noexcept { return *groups_; }
   [[nodiscard]] Counters& counters() noexcept { return counters_; }
   void report(std::string_view host, std::string_view why);
 
@@ -92,6 +97,7 @@ class Broker {
   BrokerOptions options_;
   Counters counters_;
   std::unique_ptr<Fetches> fetches_;
+  std::unique_ptr<Groups> groups_;
   bool appended_ = false;
   bool stopped_ = false;
 

@@ -21,16 +21,27 @@ template <class M>
   return false;
 }
 
-#define AFDG_KAFKA_HANDLERS(X)        \
-  X(ApiVersions, api_versions)        \
-  X(Metadata, metadata)               \
-  X(Produce, produce)                 \
-  X(Fetch, fetch)                     \
-  X(ListOffsets, list_offsets)        \
-  X(InitProducerId, init_producer_id) \
-  X(CreateTopics, create_topics)      \
-  X(DeleteTopics, delete_topics)      \
-  X(DescribeCluster, describe_cluster)
+#define AFDG_KAFKA_HANDLERS(X)         \
+  X(ApiVersions, api_versions)         \
+  X(Metadata, metadata)                \
+  X(Produce, produce)                  \
+  X(Fetch, fetch)                      \
+  X(ListOffsets, list_offsets)         \
+  X(InitProducerId, init_producer_id)  \
+  X(CreateTopics, create_topics)       \
+  X(DeleteTopics, delete_topics)       \
+  X(DescribeCluster, describe_cluster) \
+  X(FindCoordinator, find_coordinator) \
+  X(JoinGroup, join_group)             \
+  X(SyncGroup, sync_group)             \
+  X(Heartbeat, heartbeat)              \
+  X(LeaveGroup, leave_group)           \
+  X(OffsetCommit, offset_commit)       \
+  X(OffsetFetch, offset_fetch)         \
+  X(OffsetDelete, offset_delete)       \
+  X(DescribeGroups, describe_groups)   \
+  X(ListGroups, list_groups)           \
+  X(DeleteGroups, delete_groups)
 
 #define X(key, name) void name(Broker& broker, const CallPtr& call);
 namespace handlers {

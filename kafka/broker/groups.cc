@@ -1,0 +1,228 @@
+#include "kafka/broker/groups.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kafka/broker/broker.h"
+#include "log/batch.h"
+
+namespace afdg::kafka {
+namespace {
+
+constexpr std::size_t kLoadBytes = std::size_t{1} << 20;  // read in one round
+using log::groups::Errors;
+
+}  // namespace
+
+ErrorCode error_code(Errors error) noexcept {
+  switch (error) {
+    case Errors::kNone:
+      return ErrorCode::kNone;
+    case Errors::kCoordinatorNotAvailable:
+      return ErrorCode::kCoordinatorNotAvailable;
+    case Errors::kCoordinatorLoadInProgress:
+      return ErrorCode::kCoordinatorLoadInProgress;
+    case Errors::kIllegalGeneration:
+      return ErrorCode::kIllegalGeneration;
+    case Errors::kInconsistentGroupProtocol:
+      return ErrorCode::kInconsistentGroupProtocol;
+    case Errors::kInvalidGroupId:
+      return ErrorCode::kInvalidGroupId;
+    case Errors::kUnknownMemberId:
+      return ErrorCode::kUnknownMemberId;
+    case Errors::kInvalidSessionTimeout:
+      return ErrorCode::kInvalidSessionTimeout;
+    case Errors::kRebalanceInProgress:
+      return ErrorCode::kRebalanceInProgress;
+    case Errors::kOffsetMetadataTooLarge:
+      return ErrorCode::kOffsetMetadataTooLarge;
+    case Errors::kNonEmptyGroup:
+      return ErrorCode::kNonEmptyGroup;
+    case Errors::kGroupIdNotFound:
+      return ErrorCode::kGroupIdNotFound;
+    case Errors::kMemberIdRequired:
+      return ErrorCode::kMemberIdRequired;
+    case Errors::kGroupMaxSizeReached:
+      return ErrorCode::kGroupMaxSizeReached;
+    case Errors::kFencedInstanceId:
+      return ErrorCode::kFencedInstanceId;
+    case Errors::kGroupSubscribedToTopic:
+      return ErrorCode::kGroupSubscribedToTopic;
+    case Errors::kUnknownServerError:
+      return ErrorCode::kUnknownServerError;
+    case Errors::kPolicyViolation:
+      return ErrorCode::kPolicyViolation;
+  }
+  return ErrorCode::kUnknownServerError;
+}
+
+Groups::Groups(Broker& broker) : broker_(broker) {}
+Groups::~Groups() { stop(); }
+
+void Groups::stop() {
+  if (timer_ != 0) broker_.loop().cancel(std::exchange(timer_, 0));
+  waiting_.clear();
+  loading_.clear();
+}
+
+log::groups::Now Groups::now() const { return {broker_.clock().now(), broker_.clock().monotonic()}; }
+
+bool Groups::ensure() {
+  const auto view = broker_.cluster().view();
+  const ClusterView::Topic* topic = view->find(kOffsetsTopic);
+  if (topic == nullptr || topic->partitions.empty()) {
+    if (std::exchange(creating_, true)) return false;
+    broker_.cluster().create_topic(
+        {std::string(kOffsetsTopic), broker_.options().offsets_partitions, {}}, [this](const Status& made) {
+          broker_.later([this, made] {
+            creating_ = false;
+            if (!made.ok() && made.code() != Code::kAlreadyExists)
+              broker_.report("groups", "their topic cannot be made: " + made.error().text());
+          });
+        });
+    return false;
+  }
+  if (coordinator_ == nullptr) {
+    topic_ = topic->id;
+    log::groups::Options options = broker_.options().groups;
+    options.partitions = static_cast<std::int32_t>(topic->partitions.size());
+    coordinator_ = std::make_unique<Coordinator>(options, broker_.random());
+    for (std::int32_t i = 0; i < options.partitions; ++i) {
+      if (topic->partitions[static_cast<std::size_t>(i)].leader != view->self) continue;
+      const auto ends = broker_.log().ends({topic_, PartitionIndex(i)});
+      if (ends.ok()) {
+        loading_.push_back({i, ends->start, ends->end});
+      } else {
+        broker_.report("groups", "a partition of theirs is not served: " + ends.error().text());
+      }
+    }
+    load_some();
+  }
+  look_at_topics(view);
+  return true;
+}
+
+void Groups::load_some() {
+  std::size_t read = 0;
+  while (!loading_.empty() && read < kLoadBytes) {
+    Loading& at = loading_.back();
+    if (at.next < at.end) {
+      const auto batches =
+          broker_.log().read_batches({topic_, PartitionIndex(at.partition)}, at.next, kLoadBytes);
+      if (!batches.ok()) {
+        broker_.report("groups", "a partition of theirs is not served: " + batches.error().text());
+        loading_.pop_back();  // stays loading: its groups are refused, not forgotten
+        continue;
+      }
+      read += batches->bytes.size();
+      std::string_view left = batches->bytes;
+      while (!left.empty()) {
+        const auto batch = log::BatchView::parse(left);
+        if (!batch.ok()) break;  // read_batches() gives whole ones
+        left.remove_prefix(batch->size());
+        log::RecordReader records(*batch);
+        log::RecordView record;
+        while (records.next(record)) {
+          if (!record.key) continue;
+          const Status taken = coordinator_->load(at.partition, *record.key, record.value);
+          if (!taken.ok()) broker_.report("groups", "a record is passed over: " + taken.error().text());
+        }
+      }
+      at.next = std::max(batches->next, at.next + 1);
+      continue;
+    }
+    coordinator_->loaded(at.partition, now());
+    loading_.pop_back();
+  }
+  run();
+  if (!loading_.empty()) broker_.loop().post([this] { load_some(); });
+}
+
+void Groups::look_at_topics(const std::shared_ptr<const ClusterView>& view) {
+  if (view == seen_) return;
+  const auto before = std::exchange(seen_, view);
+  if (!before) return;
+  for (const auto& [name, topic] : before->topics) {
+    const ClusterView::Topic* still = view->find(name);
+    if (still == nullptr || still->id != topic.id) coordinator_->topic_deleted(name, now());
+  }
+}
+
+ErrorCode Groups::with(const Ask& ask, Answer reply) {
+  if (!ensure()) return ErrorCode::kCoordinatorNotAvailable;
+  const auto token = ++last_token_;
+  waiting_.emplace(token, std::move(reply));
+  ask(*coordinator_, token, now());
+  run();
+  return ErrorCode::kNone;
+}
+
+Groups::Place Groups::find(std::string_view group) {
+  Place place;
+  place.view = broker_.cluster().view();
+  if (!ensure()) return place;
+  const ClusterView::Topic* topic = place.view->find(kOffsetsTopic);
+  if (topic == nullptr) return place;
+  const auto partition = static_cast<std::size_t>(coordinator_->partition_of(group));
+  if (partition >= topic->partitions.size()) return place;
+  const NodeId leader = topic->partitions[partition].leader;
+  for (const auto& node : place.view->nodes) {
+    if (node.id != leader) continue;
+    place.node = &node;
+    place.error = ErrorCode::kNone;
+  }
+  return place;
+}
+
+ErrorCode Groups::check(std::string_view group) {
+  const Place place = find(group);
+  if (place.error != ErrorCode::kNone) return place.error;
+  return place.node->id == place.view->self ? ErrorCode::kNone : ErrorCode::kNotCoordinator;
+}
+
+void Groups::run() {
+  log::groups::Effects effects = coordinator_->take();
+  for (const auto& one : effects.appends) append(one);
+  for (auto& reply : effects.replies) {
+    const auto found = waiting_.find(reply.token);
+    if (found == waiting_.end()) continue;
+    const Answer answer = std::move(found->second);
+    waiting_.erase(found);
+    answer(std::move(reply.body));
+  }
+  if (timer_ != 0) broker_.loop().cancel(std::exchange(timer_, 0));
+  if (!effects.next_deadline) return;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*effects.next_deadline - now().monotonic);
+  timer_ = broker_.loop().after(std::max(left, std::chrono::milliseconds(0)), [this] {
+    timer_ = 0;
+    coordinator_->tick(now());
+    run();
+  });
+}
+
+void Groups::append(const log::groups::Append& append) {
+  log::BatchBuilder batch;
+  for (const auto& record : append.records) {
+    std::optional<std::string_view> value;
+    if (record.value) value = *record.value;
+    batch.add(now().wall, record.key, value);
+  }
+  const auto view = broker_.cluster().view();
+  const kafka::Place place = find_partition(*view, kOffsetsTopic, append.partition);
+  const auto tell = [this, token = append.token](Status status) {
+    broker_.later([this, token, status = std::move(status)] {
+      coordinator_->append_done(token, status, now());
+      run();
+    });
+  };
+  if (place.error != ErrorCode::kNone || place.partition.topic != topic_)
+    return tell(fail(Code::kNotLeader, "this node does not lead the group's partition any more"));
+  const auto appended = broker_.log().append(
+      place.partition, batch.seal(Offset(0), place.epoch), place.epoch, [tell](log::AppendOutcome outcome) {
+        tell(outcome == log::AppendOutcome::kCommitted ? Status() : fail(Code::kIo, "the log stopped"));
+      });
+  if (!appended.ok()) return tell(appended.error());
+  broker_.appended();
+}
+
+}  // namespace afdg::kafka

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "kafka/broker/cluster.h"
+#include "kafka/broker/connection.h"
+#include "log/groups/coordinator.h"
+
+namespace afdg::kafka {
+
+class Broker;
+
+/// Name of the topic that keeps groups and their offsets, as in Kafka.
+inline constexpr std::string_view kOffsetsTopic = "__consumer_offsets";
+
+/// The consumer-group coordinator and what it needs: its topic, which is made and read when the first request
+/// asks for a group, its appends, its timer.
+///
+///     handler -> with() -> log::groups::Coordinator -> replies: the handler's function
+///                             ^            |--------> appends: the log -> append_done
+///                             '- timer <---'
+///
+/// Thread-safety: confined to the broker's loop. Bounds: those of the coordinator; calls, by Connection.
+class Groups {
+ public:
+  explicit Groups(Broker& broker);
+  ~Groups();
+  Groups(const Groups&) = delete;
+  Groups& operator=(const Groups&) = delete;
+  void stop();
+
+  using Coordinator = log::groups::Coordinator;
+  using Body = decltype(log::groups::Reply::body);
+  /// Hands the request to the coordinator by `ask`, and its answer to `reply`. Returns an error, and does
+  /// neither, when this node cannot coordinate yet: kCoordinatorNotAvailable.
+  using Ask = std::function<void(Coordinator&, log::groups::RequestToken, log::groups::Now)>;
+  using Answer = std::function<void(Body&&)>;
+  [[nodiscard]] ErrorCode with(const Ask& ask, Answer reply);
+
+  /// Which node coordinates a group; makes the topic when it is not there.
+  struct Place {
+    ErrorCode error = ErrorCode::kCoordinatorNotAvailable;
+    const ClusterView::Node* node = nullptr;  ///< of `view`
+    std::shared_ptr<const ClusterView> view;
+  };
+  [[nodiscard]] Place find(std::string_view group);
+  /// kNone when this node coordinates the group, else what its client is told.
+  [[nodiscard]] ErrorCode check(std::string_view group);
+
+ private:
+  struct Loading {
+    std::int32_t partition;
+    Offset next;
+    Offset end;
+  };
+  /// True when the coordinator is there. Makes the topic, or begins to read it.
+  bool ensure();
+  void load_some();
+  void look_at_topics(const std::shared_ptr<const ClusterView>& view);
+  [[nodiscard]] log::groups::Now now() const;
+  /// Carries out what the last event demands.
+  void run();
+  void append(const log::groups::Append& append);
+
+  Broker& broker_;
+  std::unique_ptr<Coordinator> coordinator_;
+  TopicId topic_;
+  bool creating_ = false;
+  std::vector<Loading> loading_;
+  std::unordered_map<log::groups::RequestToken, Answer> waiting_;
+  log::groups::RequestToken last_token_ = 0;
+  std::uint64_t timer_ = 0;
+  std::shared_ptr<const ClusterView> seen_;
+};
+
+/// The number of a coordinator's error.
+[[nodiscard]] ErrorCode error_code(log::groups::Errors error) noexcept;
+
+}  // namespace afdg::kafka
