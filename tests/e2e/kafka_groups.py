@@ -1,0 +1,119 @@
+#!/usr/bin/python3
+"""Consumer groups as kcat (librdkafka) uses them: read and commit, share, go on after a kill -9 of the server."""
+import shutil
+import subprocess
+import sys
+import time
+
+import harness
+
+
+def kcat(server, *args, text=None, seconds=60):
+    done = subprocess.run(["kcat", "-b", server.kafka, *map(str, args)], input=text, capture_output=True, text=True, timeout=seconds)
+    assert done.returncode == 0, f"kcat {args}: exit {done.returncode}\n{done.stderr}"
+    return done.stdout.split()
+
+
+def start(folder):
+    if shutil.which("kcat") is None:
+        raise harness.Skip("kcat is not installed (tools/dev deps test installs it)")
+    server = harness.Server(folder / "data")
+    server.kafka = f"127.0.0.1:{harness.free_port()}"
+    server.start()
+    return server
+
+
+def produce(server, topic, first, last):
+    kcat(server, "-P", "-t", topic, text="".join(f"{n}\n" for n in range(first, last)))
+
+
+def member(server, group, topic, out):
+    """A consumer that goes on until it is ended."""
+    return subprocess.Popen(["kcat", "-b", server.kafka, "-G", group, "-u", "-X", "auto.offset.reset=earliest", "-X", "session.timeout.ms=6000",
+                             "-X", "heartbeat.interval.ms=500", "-f", "%p %s\n", topic], stdout=open(out, "w"), stderr=open(f"{out}.err", "w"))
+
+
+def wait_for(what, condition, seconds=40):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, f"{what}: not within {seconds} s"
+        time.sleep(0.1)
+
+
+def goes_on(folder):
+    """what a group has read is remembered through a clean end, and through kill -9 of the server"""
+    server = start(folder)
+    try:
+        produce(server, "t", 0, 100)
+        arguments = ("-G", "readers", "-q", "-e", "-X", "auto.offset.reset=earliest", "t")
+        assert kcat(server, *arguments) == [str(n) for n in range(100)]
+        produce(server, "t", 100, 130)
+        server.kill()
+        server.start()
+        assert kcat(server, *arguments) == [str(n) for n in range(100, 130)]
+        assert kcat(server, "-G", "others", "-q", "-e", "-X", "auto.offset.reset=earliest", "t") == [str(n) for n in range(130)]
+        stored = kcat(server, "-C", "-q", "-e", "-t", "__consumer_offsets", "-f", "%p\n")
+        assert stored, "the offsets' topic cannot be read as any other"
+    finally:
+        server.stop()
+
+
+def shared(folder):
+    """two members share four partitions; when one is killed the other gets all of them, and no record is lost"""
+    server = start(folder)
+    members = []
+    try:
+        kafka_topic(server, "wide", 4)
+        outs = [folder / "one", folder / "two"]
+        members = [member(server, "pair", "wide", out) for out in outs]
+
+        def seen(out):
+            return {line.split()[0] for line in out.read_text().splitlines() if line}
+
+        sent = 0
+
+        def feed():
+            nonlocal sent
+            for partition in range(4):
+                kcat(server, "-P", "-t", "wide", "-p", partition, text=f"v{sent}\n")
+                sent += 1
+
+        def both():
+            feed()
+            time.sleep(0.5)
+            return seen(outs[0]) and seen(outs[1])
+
+        wait_for("both members read", both)
+        members[0].kill()
+        before = len(outs[1].read_text().splitlines())
+
+        def all_four():
+            feed()
+            time.sleep(0.5)
+            lines = outs[1].read_text().splitlines()[before:]
+            return {line.split()[0] for line in lines if line} == {"0", "1", "2", "3"}
+
+        wait_for("the member that is left reads all partitions", all_four)
+
+        def whole():
+            have = {line.split()[1] for out in outs for line in out.read_text().splitlines() if len(line.split()) == 2}
+            return have == {f"v{n}" for n in range(sent)}
+
+        wait_for("every record is read", whole)
+        members[1].terminate()
+        members[1].wait(20)
+    finally:
+        for one in members:
+            one.kill()
+            one.wait()
+        server.stop()
+
+
+def kafka_topic(server, name, partitions):
+    from kafka_client import Client
+    with Client(server.kafka) as client:
+        client.create(name, partitions)
+
+
+if __name__ == "__main__":
+    sys.exit(harness.run_cases(goes_on, shared))
