@@ -295,7 +295,8 @@ TEST(LogWatchThreads, DeletionAndTheWatchersEndRaceWithArming) {
         std::unique_lock lock(mutex);
         const int before = told;
         lock.unlock();
-        const auto armed = watcher->arm(id, log->describe(id).ok() ? log->describe(id)->end : Offset(0));
+        const auto about = log->describe(id);
+        const auto armed = watcher->arm(id, about.ok() ? about->end : Offset(0));
         if (!armed.ok()) {
           EXPECT_EQ(armed.code(), Code::kNotFound) << armed.status().to_string();
           return;
