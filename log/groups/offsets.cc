@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "log/groups/internal/impl.h"
@@ -10,6 +11,12 @@ namespace afdg::log::groups {
 std::size_t utf16_length(std::string_view text);  // coordinator.cc
 
 namespace {
+
+// Precondition: a >= 0.
+std::int64_t add_saturated(std::int64_t a, std::int64_t b) {
+  constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
+  return b > kMax - a ? kMax : a + b;
+}
 
 CommitReply all_failed(const CommitRequest& request, Errors error) {
   CommitReply body;
@@ -91,7 +98,7 @@ void Coordinator::Impl::commit(RequestToken token, CommitRequest request, Now no
       w.value.metadata = std::move(partition.metadata).value_or("");
       w.value.commit_timestamp_ms =
           partition.commit_timestamp ? partition.commit_timestamp->time_since_epoch().count() : wall_ms;
-      if (request.retention) w.value.expire_timestamp_ms = wall_ms + request.retention->count();
+      if (request.retention) w.value.expire_timestamp_ms = add_saturated(wall_ms, request.retention->count());
       // The record with an expiry has no room for the epoch: what is served must be what a restart reads.
       if (w.value.expire_timestamp_ms != -1) w.value.leader_epoch = -1;
       records.push_back({encode_key(w.key), encode_value(w.value)});

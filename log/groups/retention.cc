@@ -26,7 +26,7 @@ Expiry expiry_of(const Group& group) {
 
 bool expired(const OffsetValue& value, const Expiry& expiry, std::int64_t now_ms, std::int64_t retention_ms) {
   if (value.expire_timestamp_ms != -1) return now_ms >= value.expire_timestamp_ms;
-  return now_ms - (expiry.since_ms != -1 ? expiry.since_ms : value.commit_timestamp_ms) >= retention_ms;
+  return (expiry.since_ms != -1 ? expiry.since_ms : value.commit_timestamp_ms) <= now_ms - retention_ms;
 }
 
 }  // namespace

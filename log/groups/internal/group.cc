@@ -214,7 +214,7 @@ std::string Group::vote() const {
 }
 
 void Group::begin_generation(Timestamp now) {
-  ++generation_;
+  generation_ = generation_ == std::numeric_limits<std::int32_t>::max() ? 0 : generation_ + 1;
   if (members_.empty()) {
     protocol_.reset();
     transition(State::kEmpty, now);
@@ -248,8 +248,15 @@ bool Group::restore(const GroupValue& value) {
   if (!value.protocol_type.empty()) fresh.protocol_type_ = value.protocol_type;
   fresh.protocol_ = value.protocol;
   fresh.leader_ = value.leader;
+  if (value.generation < 0) return false;
   if (!value.members.empty() && (!value.protocol || value.protocol_type.empty())) return false;
+  // The written version's strings are shorter than those of version 4 may be.
+  const auto fits = [](const std::string& s) { return s.size() <= std::numeric_limits<std::int16_t>::max(); };
+  if (!fits(value.protocol_type) || !fits(value.protocol.value_or("")) || !fits(value.leader.value_or("")))
+    return false;
   for (const GroupValue::Member& m : value.members) {
+    if (!fits(m.member_id) || !fits(m.instance_id.value_or("")) || !fits(m.client_id) || !fits(m.client_host))
+      return false;
     if (fresh.members_.contains(m.member_id)) return false;
     if (m.instance_id && fresh.static_members_.contains(*m.instance_id)) return false;
     const std::chrono::milliseconds session(std::max(m.session_timeout_ms, 0));

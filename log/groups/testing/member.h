@@ -54,6 +54,7 @@ class TestMember {
     return d.answered(join_token) && d.reply<JoinReply>(join_token).error == Errors::kNone;
   }
   Errors error() { return d.reply<JoinReply>(join_token).error; }
+  Errors error_or_none() { return d.answered(join_token) ? error() : Errors::kNone; }
   const JoinReply& join_reply() { return d.reply<JoinReply>(join_token); }
   bool leads() {
     look();

@@ -1,0 +1,144 @@
+#include <gtest/gtest.h>
+
+#include "log/groups/testing/driver.h"
+#include "log/groups/testing/member.h"
+#include "log/groups/testing/pair.h"
+
+namespace afdg::log::groups {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Driver;
+using testing::Pair;
+using testing::TestMember;
+
+CommitRequest simple(const std::string& group, const std::string& topic, std::int32_t partition,
+                     std::int64_t offset) {
+  CommitRequest r;
+  r.group = group;
+  r.topics.push_back({topic, {{partition, offset, -1, std::nullopt, std::nullopt}}});
+  return r;
+}
+
+TEST(GroupAdmin, DescribeShowsMetadataInStableOnly) {
+  Driver d;
+  EXPECT_EQ(d.describe("g").state, "Dead");
+  EXPECT_EQ(d.describe("g").error, Errors::kNone);
+  Pair g(d, "i-a");
+  DescribeReply::Group r = d.describe("g");
+  EXPECT_EQ(r.state, "Stable");
+  EXPECT_EQ(r.protocol_type, "consumer");
+  EXPECT_EQ(r.protocol_name, "range");
+  ASSERT_EQ(r.members.size(), 2u);
+  const auto& a = r.members[0].client_id == "a" ? r.members[0] : r.members[1];
+  EXPECT_EQ(a.member_id, g.a.id);
+  EXPECT_EQ(a.instance_id, "i-a");
+  EXPECT_EQ(a.client_host, "/127.0.0.1");
+  EXPECT_EQ(a.metadata, g.a.protocols[0].metadata);
+  EXPECT_EQ(a.assignment, "for a");
+  g.leader->join();
+  r = d.describe("g");
+  EXPECT_EQ(r.state, "PreparingRebalance");
+  EXPECT_EQ(r.protocol_name, "");
+  EXPECT_EQ(r.members.at(0).metadata, "");
+  g.follower->join();
+  EXPECT_EQ(d.describe("g").state, "CompletingRebalance");
+}
+
+TEST(GroupAdmin, ListFiltersByStateAndType) {
+  Driver d;
+  Pair g(d);
+  d.commit(simple("s", "t", 0, 1));
+  const auto names = [&](ListRequest r) {
+    std::string out;
+    for (const ListReply::Group& l : d.list(std::move(r)).groups)
+      out += l.group + ":" + l.protocol_type + ":" + l.state + " ";
+    return out;
+  };
+  EXPECT_EQ(names({}), "g:consumer:Stable s::Empty ");
+  EXPECT_EQ(names({{"stable"}, {}}), "g:consumer:Stable ");
+  EXPECT_EQ(names({{" EMPTY ", "Dead"}, {}}), "s::Empty ");
+  EXPECT_EQ(names({{"nonsense"}, {}}), "");
+  EXPECT_EQ(names({{}, {"Classic"}}), "g:consumer:Stable s::Empty ");
+  EXPECT_EQ(names({{}, {"consumer"}}), "");
+}
+
+TEST(GroupAdmin, DeleteTakesEmptyGroupsWithTheirOffsets) {
+  Driver d;
+  Pair g(d);
+  d.commit(simple("s", "t", 0, 1));
+  const DeleteReply r = d.reply<DeleteReply>(d.delete_groups({{"g", "s", "none"}}));
+  EXPECT_EQ(r.groups.at(0).error, Errors::kNonEmptyGroup);
+  EXPECT_EQ(r.groups.at(1).error, Errors::kNone);
+  EXPECT_EQ(r.groups.at(2).error, Errors::kGroupIdNotFound);
+  EXPECT_EQ(d.describe("s").state, "Dead");
+  EXPECT_EQ(d.coordinator->stats().offsets, 0u);
+  EXPECT_EQ(g.a.heartbeat(), Errors::kNone);
+  d.restart();
+  EXPECT_EQ(d.describe("s").state, "Dead");
+  EXPECT_EQ(d.describe("g").state, "Stable");
+}
+
+TEST(GroupAdmin, WhileAGroupIsBeingDeletedItTakesNothing) {
+  Driver d;
+  TestMember a(d, "g", "a");
+  a.join();
+  d.hold_appends = true;
+  const RequestToken token = d.delete_groups({{"g"}});
+  EXPECT_FALSE(d.answered(token));
+  a.join();
+  EXPECT_EQ(a.error(), Errors::kCoordinatorNotAvailable);
+  EXPECT_EQ(a.leave(), Errors::kCoordinatorNotAvailable);
+  EXPECT_EQ(a.heartbeat(), Errors::kCoordinatorNotAvailable);
+  EXPECT_EQ(a.commit("t", 0, 1), Errors::kCoordinatorNotAvailable);
+  a.sync();
+  EXPECT_EQ(a.sync_error(), Errors::kCoordinatorNotAvailable);
+  EXPECT_EQ(d.reply<OffsetDeleteReply>(d.delete_offsets({"g", {{"t", {0}}}})).error,
+            Errors::kGroupIdNotFound);
+  EXPECT_EQ(d.reply<DeleteReply>(d.delete_groups({{"g"}})).groups[0].error, Errors::kGroupIdNotFound);
+  EXPECT_EQ(d.describe("g").state, "Empty") << "until it is durable";
+  d.end_append(Status());
+  EXPECT_EQ(d.reply<DeleteReply>(token).groups[0].error, Errors::kNone);
+  EXPECT_EQ(d.describe("g").state, "Dead");
+  a.join();
+  EXPECT_EQ(a.error(), Errors::kUnknownMemberId);
+}
+
+TEST(GroupAdmin, ADeletionThatCannotBeStoredLeavesTheGroup) {
+  Driver d;
+  d.commit(simple("g", "t", 0, 1));
+  d.hold_appends = true;
+  const RequestToken token = d.delete_groups({{"g"}});
+  d.end_append(fail(Code::kDiskFull));
+  EXPECT_EQ(d.reply<DeleteReply>(token).groups[0].error, Errors::kCoordinatorNotAvailable);
+  EXPECT_EQ(d.coordinator->stats().offsets, 1u);
+  d.hold_appends = false;
+  EXPECT_EQ(d.reply<DeleteReply>(d.delete_groups({{"g"}})).groups[0].error, Errors::kNone);
+}
+
+TEST(GroupAdmin, ALargeGroupIsDeletedInBatches) {
+  Driver d;
+  for (int i = 0; i < 3; ++i) {
+    CommitRequest r = simple("g", std::string(200, 'a' + i), 0, 1);
+    for (std::int32_t p = 1; p < 10'000; ++p)
+      r.topics[0].partitions.push_back({p, p, -1, std::nullopt, std::nullopt});
+    d.commit(r);
+  }
+  EXPECT_EQ(d.coordinator->stats().offsets, 30'000u);
+  d.hold_appends = true;
+  const RequestToken token = d.delete_groups({{"g"}});
+  ASSERT_GT(d.held.size(), 3u);
+  d.end_append(fail(Code::kDiskFull));
+  while (!d.held.empty()) d.end_append(Status());
+  EXPECT_EQ(d.reply<DeleteReply>(token).groups[0].error, Errors::kCoordinatorNotAvailable);
+  const std::size_t left = d.coordinator->stats().offsets;
+  EXPECT_GT(left, 0u) << "those of the batch that failed, as a restart would find them";
+  d.hold_appends = false;
+  d.restart();
+  EXPECT_EQ(d.coordinator->stats().offsets, left);
+  EXPECT_EQ(d.reply<DeleteReply>(d.delete_groups({{"g"}})).groups[0].error, Errors::kNone);
+  EXPECT_EQ(d.coordinator->stats().groups, 0u);
+}
+
+}  // namespace
+}  // namespace afdg::log::groups
