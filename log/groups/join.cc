@@ -213,41 +213,48 @@ void Coordinator::Impl::replace_static(RequestToken token, JoinRequest& request,
 void Coordinator::Impl::store_static(const JoinRequest& request, Group& group, const std::string& old_id,
                                      Member& member, std::vector<Protocol> old_protocols, Member old_settings,
                                      std::string old_leader) {
-  append_group(group, nullptr,
-               [this, id = group.id(), old_id, new_id = member.id, old_protocols = std::move(old_protocols),
-                old_settings = std::move(old_settings), old_leader = std::move(old_leader),
-                skip_known = request.skip_assignment_known](Errors error, Now done) mutable {
-                 Group* g = find(id);
-                 Member* m = g == nullptr ? nullptr : g->find(new_id);
-                 // Whoever changed the group since answers the join.
-                 if (m == nullptr || !m->join || !g->is(State::kStable)) return;
-                 JoinReply body;
-                 body.error = error;
-                 body.generation = g->generation();
-                 body.protocol_type = g->protocol_type();
-                 body.protocol_name = g->protocol();
-                 body.leader = old_leader;
-                 if (error != Errors::kNone) {
-                   answer_join(*g, *m, std::move(body));
-                   stop_timer(TimerKind::kSession, *g, new_id);
-                   g->update(*m, std::move(old_protocols), old_settings.session_timeout,
-                             old_settings.rebalance_timeout);
-                   start_session(*g, g->replace(new_id, old_id), done);
-                   return;
-                 }
-                 body.member_id = new_id;
-                 if (skip_known) {
-                   // Without KIP-814 the leader is named by its old id, so that no one assigns.
-                   body.leader = g->leader().value_or("");
-                   body.skip_assignment = g->is_leader(new_id);
-                   if (body.skip_assignment) {
-                     for (const auto& [member_id, other] : g->members())
-                       body.members.push_back({member_id, other.instance_id, other.metadata(*g->protocol())});
-                   }
-                 }
-                 answer_join(*g, *m, std::move(body));
-                 start_session(*g, *m, done);
-               });
+  const bool alone = group.static_appends++ == 0;
+  auto done = [this, id = group.id(), alone, old_id, new_id = member.id,
+               old_protocols = std::move(old_protocols), old_settings = std::move(old_settings),
+               old_leader = std::move(old_leader),
+               skip_known = request.skip_assignment_known](Errors error, Now now) mutable {
+    Group* g = find(id);
+    if (g == nullptr) return;
+    --g->static_appends;
+    Member* m = g->find(new_id);
+    // Whoever changed the group since answers the join.
+    if (m == nullptr || !m->join || !g->is(State::kStable)) return;
+    JoinReply body;
+    body.error = error;
+    body.generation = g->generation();
+    body.protocol_type = g->protocol_type();
+    body.protocol_name = g->protocol();
+    body.leader = old_leader;
+    if (error != Errors::kNone) {
+      answer_join(*g, *m, std::move(body));
+      // What the log says of the group is known only when no other such record is under way.
+      if (!alone || g->static_appends != 0) {
+        start_session(*g, *m, now);
+        return prepare_rebalance(*g, now);
+      }
+      stop_timer(TimerKind::kSession, *g, new_id);
+      g->update(*m, std::move(old_protocols), old_settings.session_timeout, old_settings.rebalance_timeout);
+      return start_session(*g, g->replace(new_id, old_id), now);
+    }
+    body.member_id = new_id;
+    if (skip_known) {
+      // Without KIP-814 the leader is named by its old id, so that no one assigns.
+      body.leader = g->leader().value_or("");
+      body.skip_assignment = g->is_leader(new_id);
+      if (body.skip_assignment) {
+        for (const auto& [member_id, other] : g->members())
+          body.members.push_back({member_id, other.instance_id, other.metadata(*g->protocol())});
+      }
+    }
+    answer_join(*g, *m, std::move(body));
+    start_session(*g, *m, now);
+  };
+  append_group(group, nullptr, std::move(done));
 }
 
 void Coordinator::Impl::rebalance(Group& group, Now now) {

@@ -353,6 +353,21 @@ TEST(GroupJoin, AStaticMemberWhoseIdCannotBeStoredKeepsTheOldOne) {
   EXPECT_EQ(g.follower->heartbeat(), Errors::kNone);
 }
 
+TEST(GroupJoin, WhenItIsUnclearWhichIdIsStoredTheGroupRebalances) {
+  Driver d;
+  Pair g(d, "i-a", "i-b");
+  d.hold_appends = true;
+  TestMember second(d, "g", "b", g.follower->instance_id);
+  second.join();
+  TestMember third(d, "g", "b", g.follower->instance_id);
+  third.join();
+  EXPECT_EQ(second.error(), Errors::kFencedInstanceId);
+  d.end_append(fail(Code::kDiskFull));
+  d.end_append(fail(Code::kDiskFull));
+  EXPECT_EQ(third.error(), Errors::kCoordinatorNotAvailable);
+  EXPECT_EQ(d.describe("g").state, "PreparingRebalance");
+}
+
 TEST(GroupJoin, AStaticMemberThatWouldChangeTheProtocolRebalances) {
   Driver d;
   TestMember a(d, "g", "a", "i-a");

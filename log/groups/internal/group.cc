@@ -292,6 +292,7 @@ void Group::reset() {
   fresh.pending_offsets = std::move(pending_offsets);
   fresh.last_append = last_append;
   fresh.appends = appends;
+  fresh.static_appends = static_appends;
   *this = std::move(fresh);
 }
 

@@ -109,6 +109,7 @@ class Group {
   bool assignment_pending = false;                ///< the leader's assignment is being stored
   bool deleting = false;                          ///< its tombstone is being stored: Kafka's state Dead
   bool stored = false;                            ///< the log has a record of it
+  std::size_t static_appends = 0;  ///< records with new ids of static members that are being stored
   AppendToken last_append = 0;
   std::size_t appends = 0;  ///< that wait
 
