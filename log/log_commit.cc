@@ -335,10 +335,13 @@ void Log::Impl::journal_thread() {
   for (;;) {
     {
       std::unique_lock lock(queue_mutex_);
+      // Woken for what somebody who led has committed meanwhile, it sleeps again, and push() is to know that.
       const auto ready = [this] {
-        return stopping_ || (!commit_blocked_ && (pending_bytes_ > 0 || pending_front_ < pending_.size()));
+        const bool go =
+            stopping_ || (!commit_blocked_ && (pending_bytes_ > 0 || pending_front_ < pending_.size()));
+        journal_sleeping_ = !go;
+        return go;
       };
-      journal_sleeping_ = true;
       journal_wake_.wait(lock, ready);
       journal_sleeping_ = false;
       if (stopping_ && (commit_blocked_ || pending_bytes_ == 0)) return;

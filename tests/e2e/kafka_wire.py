@@ -275,6 +275,19 @@ def pipelined(folder):
         assert landed == [(wire.NONE, place) for place in range(offset)], landed[:5]
 
 
+def topics_come_and_go(folder):
+    """making, filling and deleting topics in turns never leaves one of them waiting for the log"""
+    with endpoint(folder) as at, Client(at.address) as client:
+        for _ in range(15):
+            topics = [new_topic(client, partitions) for partitions in (3, 1)]
+            for topic in topics * 10:
+                assert client.produce(topic, wire.batch([bytes(1000)] * 5))[0] == wire.NONE
+            answer = client.call(wire.DELETE_TOPICS, 1, wire.array([wire.text(topic) for topic in topics]) + struct.pack(">i", 10000))
+            answer.take("i")
+            errors = dict(answer.array(lambda: (answer.text(), answer.take("h"))))
+            assert errors == dict.fromkeys(topics, wire.NONE), errors
+
+
 def idle_and_half(folder):
     """a thousand connections that send nothing, or half a frame, cost little and hold nobody up"""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -402,4 +415,4 @@ def killed(folder):
         print(f"         {len(told)} acknowledged, {len(found)} found", flush=True)
 
 
-sys.exit(harness.run_cases(versions, garbage, refused_batches, fetch_edges, long_polls, pipelined, idle_and_half, never_reads, half_sent, killed))
+sys.exit(harness.run_cases(versions, garbage, refused_batches, fetch_edges, long_polls, pipelined, topics_come_and_go, idle_and_half, never_reads, half_sent, killed))

@@ -1,0 +1,160 @@
+#!/usr/bin/python3
+"""confluent-kafka (librdkafka) judges a broker; run by the Python of the virtual environment that has it."""
+import functools
+import sys
+
+import confluent_kafka
+import judge
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+at = judge.address()
+topic = judge.new_topic()
+single = judge.new_topic()
+sent = []
+START = 1_600_000_000_000
+
+
+the_admin = AdminClient({"bootstrap.servers": at})
+
+
+def admin():
+    return the_admin
+
+
+def consumer(**more):
+    return Consumer({"bootstrap.servers": at, "group.id": judge.new_topic(), "auto.offset.reset": "earliest", "enable.auto.commit": False, **more})
+
+
+def plain(message):
+    return message.key().decode(), message.value().decode(), {name: value.decode() for name, value in message.headers()}
+
+
+def send(name, some, more, **where):
+    maker = Producer({"bootstrap.servers": at, "linger.ms": 20, "message.timeout.ms": 20000, **more})
+    errors, places = [], set()
+
+    def told(error, message):
+        if error:
+            errors.append(str(error))
+        else:
+            places.add((message.partition(), message.offset()))
+
+    for index, (key, value, headers) in enumerate(some):
+        times = {"timestamp": START + index * 1000} if where else {}
+        maker.produce(name, key=key, value=value, headers=headers, on_delivery=told, **where, **times)
+    left = maker.flush(20)
+    assert not left and not errors, f"{left} not sent, {errors[:2]}"
+    assert len(places) == len(some), f"{len(places)} places of {len(some)} records"
+
+
+def take(reader, count, seconds=10):
+    out = []
+    while len(out) < count:
+        message = reader.poll(seconds)
+        assert message is not None, f"only {len(out)} of {count} records came"
+        if message.error():
+            raise KafkaException(message.error())
+        out.append(message)
+    return out
+
+
+def metadata():
+    found = admin().list_topics(timeout=10)
+    assert found.brokers and found.cluster_id, found
+    assert found.controller_id in found.brokers
+
+
+def create():
+    for future in admin().create_topics([NewTopic(topic, 3, 1), NewTopic(single, 1, 1)]).values():
+        future.result(15)
+    assert len(admin().list_topics(topic, timeout=10).topics[topic].partitions) == 3
+    try:
+        admin().create_topics([NewTopic(topic, 3, 1)])[topic].result(15)
+    except KafkaException as error:
+        assert error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS, error
+    else:
+        raise AssertionError("a topic was made twice")
+
+
+def produce(codec):
+    some = judge.records(codec)
+    send(topic, some, {"compression.type": codec, "acks": "all"})
+    sent.extend(some)
+
+
+def consume():
+    reader = consumer()
+    reader.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(3)])
+    found = take(reader, len(sent))
+    reader.close()
+    judge.same(map(plain, found), sent)
+
+
+def from_offset():
+    some = judge.records("offset", 100)
+    send(single, some, {}, partition=0)
+    reader = consumer()
+    assert reader.get_watermark_offsets(TopicPartition(single, 0), 10) == (0, 100)
+    reader.assign([TopicPartition(single, 0, 37)])
+    found = take(reader, 63)
+    reader.close()
+    assert [message.offset() for message in found] == list(range(37, 100))
+    judge.same(map(plain, found), some[37:])
+
+
+def from_time():
+    reader = consumer()
+    found = reader.offsets_for_times([TopicPartition(single, 0, START + 41_500)], timeout=10)[0]
+    assert found.offset == 42, found
+    late = reader.offsets_for_times([TopicPartition(single, 0, START + 1_000_000_000)], timeout=10)[0]
+    assert late.offset == -1, late
+    reader.assign([found])
+    message = take(reader, 1)[0]
+    reader.close()
+    assert (message.offset(), message.timestamp()[1]) == (42, START + 42_000), (message.offset(), message.timestamp())
+
+
+def idempotent():
+    some = judge.records("idempotent")
+    send(topic, some, {"enable.idempotence": True})
+    sent.extend(some)
+    consume()
+
+
+def unknown_topic():
+    name = judge.new_topic()
+    try:
+        admin().delete_topics([name])[name].result(15)
+    except KafkaException as error:
+        assert error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART, error
+        return "on delete"
+    raise AssertionError("a topic that is not there was deleted")
+
+
+def group():
+    name = judge.new_topic()
+    first = consumer(**{"group.id": name})
+    first.subscribe([topic])
+    found = take(first, len(sent) // 2, 20)
+    first.commit(asynchronous=False)
+    first.close()
+    second = consumer(**{"group.id": name})
+    second.subscribe([topic])
+    found += take(second, len(sent) - len(found), 20)
+    second.close()
+    judge.same(map(plain, found), sent)
+
+
+def delete():
+    for future in admin().delete_topics([topic, single]).values():
+        future.result(15)
+    left = set(admin().list_topics(timeout=10).topics) & {topic, single}
+    assert not left, left
+
+
+tasks = {"metadata": metadata, "create": create, "consume": consume, "from_offset": from_offset, "from_time": from_time, "idempotent": idempotent,
+         "unknown_topic": unknown_topic, "group": group, "delete": delete}
+for codec_name in ("none", "gzip", "snappy", "lz4", "zstd"):
+    tasks[f"produce_{codec_name}"] = functools.partial(produce, codec_name)
+sys.exit(judge.main("confluent-kafka", confluent_kafka.__version__, tasks))
