@@ -104,6 +104,18 @@ TEST(GroupAdmin, WhileAGroupIsBeingDeletedItTakesNothing) {
   EXPECT_EQ(a.error(), Errors::kUnknownMemberId);
 }
 
+TEST(GroupAdmin, DeleteTakesCommitsOnTheirWay) {
+  Driver d;
+  d.hold_appends = true;
+  const RequestToken commit = d.commit(simple("g", "t", 0, 1));
+  const RequestToken token = d.delete_groups({{"g"}});
+  while (!d.held.empty()) d.end_append(Status());
+  EXPECT_TRUE(d.answered(commit));
+  EXPECT_EQ(d.reply<DeleteReply>(token).groups[0].error, Errors::kNone);
+  EXPECT_EQ(d.coordinator->stats().offsets, 0u);
+  EXPECT_EQ(d.describe("g").state, "Dead");
+}
+
 TEST(GroupAdmin, ADeletionThatCannotBeStoredLeavesTheGroup) {
   Driver d;
   d.commit(simple("g", "t", 0, 1));
@@ -138,6 +150,33 @@ TEST(GroupAdmin, ALargeGroupIsDeletedInBatches) {
   EXPECT_EQ(d.coordinator->stats().offsets, left);
   EXPECT_EQ(d.reply<DeleteReply>(d.delete_groups({{"g"}})).groups[0].error, Errors::kNone);
   EXPECT_EQ(d.coordinator->stats().groups, 0u);
+}
+
+TEST(GroupOptions, WhatCannotHoldIsNamed) {
+  EXPECT_TRUE(Options().validate().ok());
+  const auto text = [](auto change) {
+    Options options;
+    change(options);
+    const Status status = options.validate();
+    EXPECT_EQ(status.code(), Code::kInvalidArgument);
+    return status.to_string();
+  };
+  EXPECT_NE(text([](Options& o) { o.partitions = 0; }).find("partitions is 0"), std::string::npos);
+  EXPECT_NE(text([](Options& o) { o.partitions = -1; }).find("partitions"), std::string::npos);
+  EXPECT_NE(text([](Options& o) { o.name_bytes_max = 32'768; }).find("name_bytes_max is 32768"),
+            std::string::npos);
+  EXPECT_NE(text([](Options& o) { o.offset_metadata_max = 20'000; }).find("offset_metadata_max"),
+            std::string::npos);
+  EXPECT_NE(text([](Options& o) { o.group_bytes_max = 16 << 20; }).find("group_bytes_max"),
+            std::string::npos);
+  EXPECT_NE(text([](Options& o) { o.metadata_bytes_max = 9 << 20; }).find("metadata_bytes_max"),
+            std::string::npos);
+  EXPECT_NE(text([](Options& o) { o.members_max = 0; }).find("members_max"), std::string::npos);
+  EXPECT_NE(text([](Options& o) { o.offset_retention = 0ms; }).find("offset_retention is 0 ms"),
+            std::string::npos);
+  EXPECT_NE(text([](Options& o) { o.initial_rebalance_delay = -1ms; }).find("delay"), std::string::npos);
+  EXPECT_NE(text([](Options& o) { o.session_timeout_min = 2h; }).find("session_timeout_min"),
+            std::string::npos);
 }
 
 }  // namespace

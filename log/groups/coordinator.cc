@@ -257,7 +257,42 @@ void Coordinator::Impl::tick(Now now) {
   }
 }
 
-Coordinator::Coordinator(Options options, Random& random) : impl_(std::make_unique<Impl>(options, random)) {}
+Status Options::validate() const {
+  const auto bound = [](std::string_view name, std::size_t value, std::size_t least,
+                        std::size_t most) -> Status {
+    if (value >= least && value <= most) return {};
+    return fail(Code::kInvalidArgument, "the groups' " + std::string(name) + " is " + std::to_string(value) +
+                                            ", it must be between " + std::to_string(least) + " and " +
+                                            std::to_string(most));
+  };
+  // A string of a record has at most 32767 bytes: a name and a UUID, or UTF-16 units of three bytes each.
+  AFDG_TRY(bound("partitions", static_cast<std::size_t>(std::max(partitions, 0)), 1, 10'000));
+  AFDG_TRY(bound("name_bytes_max", name_bytes_max, 1, 32'000));
+  AFDG_TRY(bound("offset_metadata_max", offset_metadata_max, 0, 10'000));
+  AFDG_TRY(bound("group_bytes_max", group_bytes_max, 1, 15 << 20));
+  AFDG_TRY(bound("metadata_bytes_max", metadata_bytes_max, 0, group_bytes_max));
+  AFDG_TRY(bound("members_max", members_max, 1, 1'000'000));
+  const std::pair<std::string_view, std::chrono::milliseconds> times[] = {
+      {"session_timeout_min", session_timeout_min},
+      {"session_timeout_max", session_timeout_max},
+      {"new_member_timeout", new_member_timeout},
+      {"offset_retention", offset_retention},
+      {"retention_check_interval", retention_check_interval}};
+  for (const auto& [name, time] : times) {
+    if (time.count() > 0) continue;
+    return fail(Code::kInvalidArgument, "the groups' " + std::string(name) + " is " +
+                                            std::to_string(time.count()) + " ms, it must be above 0");
+  }
+  if (initial_rebalance_delay.count() < 0)
+    return fail(Code::kInvalidArgument, "the groups' initial_rebalance_delay is below 0 ms: 0 is the least");
+  if (session_timeout_min > session_timeout_max)
+    return fail(Code::kInvalidArgument, "the groups' session_timeout_min is above session_timeout_max");
+  return {};
+}
+
+Coordinator::Coordinator(Options options, Random& random) : impl_(std::make_unique<Impl>(options, random)) {
+  AFDG_ASSERT(options.validate().ok(), "the coordinator's options contradict each other");
+}
 Coordinator::~Coordinator() = default;
 
 std::int32_t Coordinator::partition_of(std::string_view group) const { return impl_->partition_of(group); }

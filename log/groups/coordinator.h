@@ -35,6 +35,9 @@ struct Options {
   std::size_t group_bytes_max = 8 << 20;       ///< of a group's record: it must fit one batch (16 MiB)
   std::size_t commit_partitions_max = 50'000;  ///< in one commit or offset delete
   std::size_t offsets_max = 5'000'000;         ///< stored or being stored, all groups together
+
+  /// Whether these can hold together: what fits the bounds must fit a record. Errors: kInvalidArgument.
+  [[nodiscard]] Status validate() const;
 };
 
 /// Sizes of what is held, for metrics.
@@ -65,7 +68,8 @@ struct Stats {
 /// Errors: in the replies. Bounds: Options.
 class Coordinator {
  public:
-  /// All partitions are loading. `random` makes member ids and must outlive this.
+  /// All partitions are loading. `random` makes member ids and must outlive this. Precondition:
+  /// options.validate().
   Coordinator(Options options, Random& random);
   ~Coordinator();
   Coordinator(const Coordinator&) = delete;

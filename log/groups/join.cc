@@ -304,7 +304,10 @@ void Coordinator::Impl::complete_join(Group& group, Now now) {
   }
   for (const std::string& id : absent) remove_member(group, id);
   if (!group.elect_joined_leader() && !group.members().empty()) {
-    return start_timer(TimerKind::kJoin, group, {}, group.rebalance_timeout(), now);
+    // Only absent static members are left, until their sessions end. Clients choose the timeout, and 0 is
+    // one.
+    constexpr std::chrono::milliseconds kAgainMin{1000};
+    return start_timer(TimerKind::kJoin, group, {}, std::max(group.rebalance_timeout(), kAgainMin), now);
   }
   group.begin_generation(now.wall);
   ++rebalances;

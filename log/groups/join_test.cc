@@ -417,5 +417,53 @@ TEST(GroupJoin, AStaticMemberKeepsItsPlaceInARebalanceUntilItsSessionEnds) {
   EXPECT_EQ(d.describe("g").members.size(), 2u);
 }
 
+TEST(GroupJoin, AnAbsentStaticLeaderIsSucceededByOneWhoIsThere) {
+  Driver d;
+  TestMember a(d, "g", "a", "i-a");
+  a.session_timeout = 1800s;
+  TestMember b(d, "g", "b", "i-b");
+  a.join();
+  b.join();
+  d.pass(10s);
+  TestMember& leader = a.leads() ? a : b;
+  TestMember& other = a.leads() ? b : a;
+  leader.session_timeout = other.session_timeout = 1800s;
+  leader.sync({});
+  leader.join();
+  other.join();
+  leader.sync({});
+  other.sync();
+  other.protocols[0].metadata += "changed";
+  other.join();
+  d.pass(60s);
+  ASSERT_TRUE(other.joined());
+  EXPECT_TRUE(other.leads());
+  EXPECT_EQ(other.members.size(), 2u) << "the absent one keeps its place";
+}
+
+TEST(GroupJoin, AGroupOfAbsentStaticMembersWithoutARebalanceTimeoutWaitsForTheirSessions) {
+  Driver d;
+  TestMember a(d, "g", "a", "i-a");
+  a.join();
+  d.pass(3s);
+  ASSERT_TRUE(a.joined());
+  a.sync({{a.id, "x"}});
+  TestMember again(d, "g", "a", "i-a");
+  again.rebalance_timeout = 0ms;
+  again.session_timeout = 60s;
+  again.join();
+  ASSERT_TRUE(again.joined());
+  EXPECT_EQ(again.generation, 1);
+  TestMember b(d, "g", "b");
+  b.rebalance_timeout = 0ms;
+  b.join();
+  b.join();
+  EXPECT_EQ(b.leave(), Errors::kNone);
+  d.pass(50s);
+  EXPECT_EQ(d.describe("g").state, "PreparingRebalance");
+  d.pass(10s);
+  EXPECT_EQ(d.describe("g").state, "Empty");
+}
+
 }  // namespace
 }  // namespace afdg::log::groups

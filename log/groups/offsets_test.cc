@@ -217,7 +217,7 @@ TEST(GroupOffsets, BoundsOfACommit) {
   options.offsets_max = 3;
   options.groups_max = 2;
   options.name_bytes_max = 10;
-  options.group_bytes_max = 1000;
+  options.group_bytes_max = options.metadata_bytes_max = 1000;
   Driver d(options);
   CommitRequest r = simple("g", "t", 0, 1);
   r.topics[0].partitions.resize(3);

@@ -115,7 +115,7 @@ TEST(GroupSync, WhoDoesNotSyncInTimeIsOut) {
 
 TEST(GroupSync, AnAssignmentBeyondTheBoundIsRefusedAndAnotherMayFollow) {
   Options options;
-  options.group_bytes_max = 2000;
+  options.group_bytes_max = options.metadata_bytes_max = 2000;
   Driver d(options);
   Pair g(d);
   g.leader->join();
