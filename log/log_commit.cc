@@ -339,6 +339,7 @@ void Log::Impl::journal_thread() {
       const auto ready = [this] {
         const bool go =
             stopping_ || (!commit_blocked_ && (pending_bytes_ > 0 || pending_front_ < pending_.size()));
+        // Said at each look: whoever leads may have taken what this thread was woken for.
         journal_sleeping_ = !go;
         return go;
       };

@@ -528,6 +528,35 @@ TEST(Log, ManyThreadsShareCommitsAndEachKeepsItsOrder) {
     EXPECT_EQ(log->describe({TopicId(7), PartitionIndex(t)})->end, Offset(kEach));
 }
 
+TEST(Log, AThreadThatLeadsTakesNobodysWakeUpAway) {
+  FaultFileSystem fs;
+  SystemClock clock;
+  LogOptions options = small();
+  options.threads = LogThreads::kBackground;
+  auto log = std::move(Log::open(fs, clock, options)).value();
+  ASSERT_TRUE(log->create_partition({TopicId(7), PartitionIndex(0)}, "plain").ok());
+  std::atomic<bool> over{false};
+  std::thread leader([&] {
+    while (!over.load()) log->lead();
+  });
+  // Each append waits for the one before: when a wake-up is lost while nobody leads, nothing moves again.
+  std::atomic<int> committed{0};
+  for (int i = 0; i < 3000; ++i) {
+    const auto at = log->append({TopicId(7), PartitionIndex(0)}, batch(std::to_string(i)), Epoch(0),
+                                [&](AppendOutcome) { ++committed; });
+    ASSERT_TRUE(at.ok()) << at.status().to_string();
+    while (committed.load() <= i) std::this_thread::yield();
+  }
+  over.store(true);
+  leader.join();
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  ASSERT_TRUE(log->append({TopicId(7), PartitionIndex(0)}, batch("alone"), Epoch(0),
+                          [&](AppendOutcome) { ++committed; })
+                  .ok());
+  while (committed.load() <= 3000 && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+  EXPECT_EQ(committed.load(), 3001) << "the journal's thread sleeps through an append";
+}
+
 TEST(PartitionList, ComesBackAndEveryFlippedByteIsNoticed) {
   TopicOptions options;
   options.retention_age = std::chrono::hours(1);
