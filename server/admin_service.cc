@@ -233,7 +233,7 @@ void add_admin_service(RpcServer& server, const AdminParts& parts) {
   gather("Topics", &Gather::topics);
   gather("ListAgents", &Gather::list_agents);
   gather("ShowAgent", &Gather::show_agent);
-  gather("Read", &Gather::read);
+  server.add("/afdg.v1.Admin/Read", read_method(parts));
   server.add("/afdg.v1.Admin/Server",
              on_worker<v1::Empty, v1::ServerState>(
                  parts, [state = parts.server_state](const v1::Empty&) -> Result<v1::ServerState> {

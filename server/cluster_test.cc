@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <future>
 #include <set>
 #include <thread>
 
@@ -137,6 +138,19 @@ TEST_F(ClusterTest, RegionsAreSharedOutAndANodeForwardsOneHop) {
   for (const auto& outcome : outcomes) EXPECT_EQ(outcome.code(), 0u) << outcome.text();
   EXPECT_EQ(caller.list("g", "entity")->keys_size(), 201);
   EXPECT_EQ(caller.consume("g.messages")->size(), 3u + 200u + 201u);
+}
+
+TEST_F(ClusterTest, AConsumerWaitsForRecordsOfEveryNode) {
+  const std::string here = key_at(one_->address()), there = key_at(two_->address());
+  Caller caller(one_->address());
+  constexpr std::uint64_t kRecords = 60;
+  auto consumed = std::async(std::launch::async, [&] { return caller.consume("g.messages", kRecords); });
+  for (std::uint64_t i = 0; i < kRecords; ++i)
+    ASSERT_TRUE(
+        caller.request("g", "entity/" + (i % 2 == 0 ? here : there), "Increment", R"({"key":"n"})").ok());
+  const auto records = consumed.get();
+  ASSERT_TRUE(records.ok()) << records.status().to_string();
+  EXPECT_EQ(records->size(), kRecords);
 }
 
 // Invariant 7

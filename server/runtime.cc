@@ -86,6 +86,7 @@ class Runtime final : public RunningNode {
       tick_changed_.notify_all();
     }
     if (ticker_.joinable()) ticker_.join();
+    if (tails_) tails_->stop();
     if (kafka_) kafka_->stop();
     if (http_) http_->stop();
     if (cluster_) cluster_->stop();
@@ -220,6 +221,7 @@ class Runtime final : public RunningNode {
     }
     gather_ =
         std::make_unique<Gather>(Gather::Parts{&board_, peers_.get(), host_.get(), log_.get(), types_.get()});
+    tails_ = std::make_unique<Tails>(log_.get());
   }
 
   Status listen() {
@@ -271,6 +273,7 @@ class Runtime final : public RunningNode {
     admin.gather = gather_.get();
     admin.peers = peers_.get();
     admin.background = background_.get();
+    admin.tails = tails_.get();
     admin.types = types_.get();
     admin.server_state = [this] { return state(); };
     admin.serving = [this] { return serving_.load(); };
@@ -555,6 +558,7 @@ class Runtime final : public RunningNode {
   std::unique_ptr<NodeCarrier> carrier_;
   std::unique_ptr<RegionHost> host_;
   std::unique_ptr<Gather> gather_;
+  std::unique_ptr<Tails> tails_;
   std::unique_ptr<Cluster> cluster_;
   std::unique_ptr<RpcServer> rpc_;
   std::unique_ptr<HttpServer> http_;

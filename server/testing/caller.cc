@@ -155,10 +155,11 @@ Result<v1::AgentKeys> Caller::list(const std::string& grid, const std::string& t
   return state_->admin_call(&v1::Admin::Stub::ListAgents, call);
 }
 
-Result<std::vector<v1::ConsumedRecord>> Caller::consume(const std::string& topic) {
+Result<std::vector<v1::ConsumedRecord>> Caller::consume(const std::string& topic, std::uint64_t count) {
   v1::ConsumeCall call;
   call.set_topic(topic);
-  call.set_stop_at_end(true);
+  call.set_stop_at_end(count == 0);
+  call.set_count_max(count);
   Context context;
   auto reader = state_->admin->Consume(&context, call);
   std::vector<v1::ConsumedRecord> records;

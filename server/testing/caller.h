@@ -44,7 +44,8 @@ class Caller {
   Result<v1::NodeList> nodes();
   Result<v1::ServerState> server();
   Result<v1::AgentKeys> list(const std::string& grid, const std::string& type);
-  Result<std::vector<v1::ConsumedRecord>> consume(const std::string& topic);
+  /// What is there; with a count, that many, waited for.
+  Result<std::vector<v1::ConsumedRecord>> consume(const std::string& topic, std::uint64_t count = 0);
   Result<bool> healthy();
 
   /// One Data.Stream: writes frames, reads until `count` outcomes came or it ended.
