@@ -138,13 +138,14 @@ void stamp_batch(char* batch, Offset base, Epoch leader_epoch) noexcept {
   store_be32(batch + at::kLeaderEpoch, static_cast<std::uint32_t>(leader_epoch.value()));
 }
 
-RecordReader::RecordReader(const BatchView& batch)
-    : batch_(batch), left_(batch.payload()), base_timestamp_(batch.base_timestamp()) {
+RecordReader::RecordReader(const BatchView& batch, std::string_view unpacked)
+    : batch_(batch), left_(unpacked), base_timestamp_(batch.base_timestamp()) {}
+
+RecordReader::RecordReader(const BatchView& batch) : RecordReader(batch, batch.payload()) {
   if (batch.codec() != Codec::kNone)
     status_ = fail(Code::kUnsupported,
                    "the batch at offset " + std::to_string(batch.base().value()) + " is compressed (codec " +
-                       std::to_string(static_cast<int>(batch.codec())) +
-                       "): this version carries compressed batches but does not read their records");
+                       std::to_string(static_cast<int>(batch.codec())) + "): unpack its records first");
 }
 
 bool RecordReader::corrupt(const char* what) {

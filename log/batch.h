@@ -103,12 +103,15 @@ void stamp_batch(char* batch, Offset base, Epoch leader_epoch) noexcept;
 ///     while (reader.next(record)) use(record);
 ///     AFDG_TRY(reader.status());
 ///
-/// Thread-safety: confined. Ownership: views point into the batch's bytes. A null header value reads as an
-/// empty one with data() == nullptr. Errors: kCorrupt, kUnsupported (compressed records are carried, not
-/// decoded).
+/// Thread-safety: confined. Ownership: views point into the batch's bytes, or the unpacked ones. A null
+/// header value reads as an empty one with data() == nullptr. Errors: kCorrupt, kUnsupported (the records of
+/// a compressed batch, see unpack_records()).
 class RecordReader {
  public:
+  /// Of a batch that is not compressed.
   explicit RecordReader(const BatchView& batch);
+  /// Of any batch, from what unpack_records() gave for it.
+  RecordReader(const BatchView& batch, std::string_view unpacked);
   /// False at the end and at an error.
   bool next(RecordView& record);
   [[nodiscard]] const Status& status() const noexcept { return status_; }

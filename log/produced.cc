@@ -1,0 +1,115 @@
+#include "log/produced.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/codec.h"
+
+namespace afdg::log {
+namespace {
+
+namespace at = batch_layout;
+
+constexpr int kCodecBits = 0x07;
+
+Error invalid(std::string what) { return fail(Code::kInvalidRecord, "record batch: " + std::move(what)); }
+Error damaged(std::string what) { return fail(Code::kCorrupt, "record batch: " + std::move(what)); }
+
+/// That these are the bytes of one batch, as the client sent them.
+Status check_frame(std::string_view bytes, std::size_t bytes_max) {
+  if (bytes.size() < at::kHeaderBytes)
+    return damaged(std::to_string(bytes.size()) + " bytes, a header has 61");
+  if (bytes[at::kMagic] != 2) {
+    return invalid("magic is " + std::to_string(static_cast<int>(bytes[at::kMagic])) +
+                   ", only version 2 is taken: use a newer client");
+  }
+  const auto length = static_cast<std::int32_t>(load_be32(bytes.data() + at::kLength));
+  if (length < static_cast<std::int32_t>(at::kHeaderBytes - at::kOverheadBytes))
+    return damaged("its length field is " + std::to_string(length) + ", the least is 49");
+  const std::size_t size = static_cast<std::size_t>(length) + at::kOverheadBytes;
+  if (size > bytes_max) {
+    return fail(Code::kMessageTooLarge, "record batch of " + std::to_string(size) + " bytes, at most " +
+                                            std::to_string(bytes_max) + " are allowed: send smaller batches");
+  }
+  if (size > bytes.size()) {
+    return damaged("it says " + std::to_string(size) + " bytes, only " + std::to_string(bytes.size()) +
+                   " are there");
+  }
+  if (size < bytes.size()) {
+    return invalid("it says " + std::to_string(size) + " bytes, " + std::to_string(bytes.size()) +
+                   " are there: one batch a partition is taken");
+  }
+  const std::uint32_t stored = load_be32(bytes.data() + at::kCrc);
+  const std::uint32_t computed = crc32c(bytes.substr(at::kAttributes));
+  if (stored == computed) return {};
+  return damaged("its CRC-32C is " + std::to_string(computed) + ", it says " + std::to_string(stored));
+}
+
+/// What the header alone tells.
+Status check_header(const BatchView& batch) {
+  const int attributes = static_cast<std::uint16_t>(batch.attributes());
+  if (batch.control()) return invalid("a client may not write a control batch");
+  if (batch.transactional())
+    return invalid("transactions are not supported here: produce without transactional.id");
+  if ((attributes & ~kCodecBits) != 0) {
+    return invalid("attributes " + std::to_string(attributes) +
+                   " have bits that a client may not set: only the codec is its own");
+  }
+  const std::int64_t count = batch.records();
+  const std::int64_t span = std::int64_t{batch.last_offset_delta()} + 1;
+  if (count < 1) return invalid("record count " + std::to_string(count) + ", at least 1 is needed");
+  if (count != span) {
+    return invalid("record count " + std::to_string(count) +
+                   " is not last offset delta + 1 = " + std::to_string(span));
+  }
+  if (batch.producer_id() < -1 ||
+      (batch.producer_id() >= 0 && (batch.producer_epoch() < 0 || batch.base_sequence() < 0))) {
+    return invalid("producer id " + std::to_string(batch.producer_id()) + " with epoch " +
+                   std::to_string(batch.producer_epoch()) + " and sequence " +
+                   std::to_string(batch.base_sequence()) + ": none of them may be negative");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<ProducedBatch> validate_produced(std::string_view bytes, const ProducedLimits& limits,
+                                        std::string& buffer) {
+  AFDG_TRY(check_frame(bytes, limits.batch_bytes_max));
+  const int codec = load_be16(bytes.data() + at::kAttributes) & kCodecBits;
+  if (codec > static_cast<int>(Codec::kZstd)) {
+    return fail(Code::kUnsupportedCompression, "record batch: compression codec " + std::to_string(codec) +
+                                                   " is not known here: use gzip, snappy, lz4, zstd or none");
+  }
+  const auto parsed = BatchView::parse(bytes, limits.batch_bytes_max);
+  if (!parsed.ok()) return fail(Code::kInvalidRecord, parsed.error().text());
+  const BatchView& batch = *parsed;
+  AFDG_TRY(check_header(batch));
+  auto unpacked = unpack_records(batch, buffer, limits.unpacked_bytes_max);
+  if (!unpacked.ok()) {
+    if (unpacked.code() == Code::kMessageTooLarge) return unpacked.error();
+    return invalid(unpacked.error().text());
+  }
+  // The smallest record: length, attributes, two deltas, two absent fields, no headers.
+  if (static_cast<std::uint64_t>(batch.records()) * 7 > unpacked->size()) {
+    return invalid("record count " + std::to_string(batch.records()) + " does not fit " +
+                   std::to_string(unpacked->size()) + " bytes of records");
+  }
+  ProducedBatch out{batch};
+  RecordReader reader(batch, *unpacked);
+  RecordView record;
+  std::int64_t expected = batch.base().value();
+  for (; reader.next(record); ++expected) {
+    if (record.offset.value() != expected) return invalid("its offset deltas are not dense");
+    if (limits.keys_required && !record.key) {
+      return invalid("record " + std::to_string(expected - batch.base().value()) +
+                     " has no key, and the topic is compacted: give each record a key");
+    }
+    out.records_max_timestamp =
+        std::max(out.records_max_timestamp, record.timestamp.time_since_epoch().count());
+  }
+  if (!reader.status().ok()) return invalid(reader.status().error().text());
+  return out;
+}
+
+}  // namespace afdg::log

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "log/batch.h"
+#include "log/codecs.h"
+
+namespace afdg::log {
+
+/// What a topic demands of a batch that a client hands in.
+struct ProducedLimits {
+  std::size_t batch_bytes_max = kBatchBytesMax;        ///< max.message.bytes: as sent, header included
+  std::size_t unpacked_bytes_max = kUnpackedBytesMax;  ///< of the records once decompressed
+  bool keys_required = false;                          ///< the topic is compacted
+};
+
+/// What was seen while a batch was checked.
+struct ProducedBatch {
+  BatchView batch;
+  /// The largest timestamp of its records; -1 when none has one. Who keeps create time compares it with
+  /// max_timestamp(), which the time index believes.
+  std::int64_t records_max_timestamp = -1;
+};
+
+/// Checks every rule for a batch that a client produced; `bytes` is exactly one batch. Whatever its base
+/// offset (not below zero) and leader epoch say is not looked at. `buffer` takes decompressed records: keep
+/// it over many calls. Thread-safety: safe. Bounds: as decompress(). Errors, each with another answer for the
+/// client:
+///   kMessageTooLarge         above a limit, packed or unpacked: smaller batches pass
+///   kCorrupt                 the bytes changed on their way (length, CRC): the same batch again may pass
+///   kUnsupportedCompression  a codec above 4
+///   kInvalidRecord           anything else; the same batch never passes
+Result<ProducedBatch> validate_produced(std::string_view bytes, const ProducedLimits& limits,
+                                        std::string& buffer);
+
+}  // namespace afdg::log
