@@ -111,6 +111,8 @@ Exit exit_of(Code code) {
     case Code::kUndecodable:
     case Code::kMessageTooLarge:
     case Code::kOutOfRange:
+    case Code::kInvalidRecord:
+    case Code::kUnsupportedCompression:
       return Exit::kUsage;
     case Code::kNotFound:
     case Code::kUnknownGrid:
@@ -147,6 +149,8 @@ Exit exit_of(Code code) {
     case Code::kCancelled:
     case Code::kInternal:
     case Code::kUnsupported:
+    case Code::kOutOfOrderSequence:
+    case Code::kProducerFenced:
       return Exit::kRefused;
   }
   return Exit::kRefused;
