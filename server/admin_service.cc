@@ -19,15 +19,19 @@ RpcMethod on_worker(const AdminParts& parts, std::function<Result<Answer>(const 
       return answer(fail(Code::kUndecodable,
                          "the call is no " + Call::descriptor()->full_name() + ": check the client"));
     }
-    const auto run = [parts, serve, call, answer] {
-      if (!parts.serving())
-        return answer(fail(Code::kUnavailable, "the server is starting or stopping: try again soon"));
+    const auto unavailable = [] {
+      return fail(Code::kUnavailable, "the server is starting or stopping: try again soon");
+    };
+    const auto run = [parts, unavailable, serve, call, answer] {
+      if (!parts.serving()) return answer(unavailable());
       Result<Answer> result = serve(*call);
       answer(result.ok() ? Result<std::string>(result->SerializeAsString())
                          : Result<std::string>(result.error()));
     };
-    if (!parts.background->post(run))
-      answer(fail(Code::kOverloaded, "too many administrative calls wait: try again later"));
+    if (parts.background->post(run)) return;
+    // A stopping server takes no more work; that is not for the lack of room.
+    answer(parts.serving() ? fail(Code::kOverloaded, "too many administrative calls wait: try again later")
+                           : unavailable());
   });
 }
 

@@ -261,6 +261,7 @@ class Reading final : public TailReader, public std::enable_shared_from_this<Rea
   Reading(const AdminParts& parts, v1::ReadCall call, RpcAnswer answer)
       : parts_(parts), call_(std::move(call)), answer_(std::move(answer)) {}
   void start() {
+    if (!parts_.serving()) return refuse();
     if (!parts_.background->post([self = shared_from_this()] { self->read(); }))
       answer_(fail(Code::kOverloaded, "too many administrative calls wait: try again later"));
   }
@@ -269,9 +270,9 @@ class Reading final : public TailReader, public std::enable_shared_from_this<Rea
   }
 
  private:
+  void refuse() { answer_(fail(Code::kUnavailable, "the server is starting or stopping: try again soon")); }
   void read() {
-    if (!parts_.serving())
-      return answer_(fail(Code::kUnavailable, "the server is starting or stopping: try again soon"));
+    if (!parts_.serving()) return refuse();
     const Result<v1::ReadAnswer> found = parts_.gather->read(call_);
     if (!found.ok()) return answer_(found.error());
     const auto most = std::min(std::chrono::milliseconds(call_.wait_ms()), kReadWaitMax);

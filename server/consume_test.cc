@@ -284,6 +284,8 @@ TEST_F(ConsumeTest, AReadWaitsAtTheEndForACommitOrItsTime) {
   serving_ = false;
   tails_->stop();
   EXPECT_EQ(stopped->ended().code(), Code::kUnavailable);
+  background_.stop();
+  EXPECT_EQ(read(2, 5000)->ended().code(), Code::kUnavailable) << "and not kOverloaded";
 }
 
 }  // namespace
