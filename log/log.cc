@@ -19,7 +19,12 @@ std::string text(TopicPartition id) {
 }  // namespace
 
 Log::Impl::Impl(store::FileSystem& fs, Clock& clock, const LogOptions& options)
-    : fs_(fs), clock_(clock), options_(options) {
+    : fs_(fs),
+      clock_(clock),
+      options_(options),
+      started_(clock.now()),
+      started_ticks_(clock.monotonic()),
+      producer_budget_(options.producers_node_max) {
   // An append must fit a fraction of even a small journal, or nothing could ever be released behind it.
   const std::uint64_t journal = std::min(options_.journal_bytes, options_.journal_initial_bytes);
   options_.large_append_bytes =
@@ -170,14 +175,14 @@ Status Log::Impl::delete_topic(TopicId topic) {
   return checkpoint(false);
 }
 
-Result<Offset> Log::Impl::append(TopicPartition id, std::string_view batch, Epoch leader_epoch,
-                                 AppendDone done) {
+Result<Appended> Log::Impl::append(TopicPartition id, std::string_view batch, Epoch leader_epoch,
+                                   AppendDone done, CrcCheck crc) {
   AFDG_ASSIGN(const ShardRef shard, need(id));
   AFDG_ASSIGN(const BatchView view, BatchView::parse(batch, options_.batch_bytes_max));
   if (view.size() != batch.size()) {
     return fail(Code::kInvalidArgument, shard->name + ": append one batch at a time");
   }
-  AFDG_TRY(view.verify_crc());
+  if (crc == CrcCheck::kHere) AFDG_TRY(view.verify_crc());
   const std::int64_t count = std::int64_t{view.last_offset_delta()} + 1;
   if (count < 1) return fail(Code::kCorrupt, shard->name + ": a batch whose last offset is below its first");
   PartRef part = pool_->take();
@@ -204,6 +209,25 @@ Result<Offset> Log::Impl::append(TopicPartition id, std::string_view batch, Epoc
     return fail(Code::kFailedPrecondition, shard->name + " belongs to a region: send to the region instead");
   }
   if (shard->faulty.load(std::memory_order_relaxed)) return fault_of(*shard).error();
+  const bool idempotent = view.producer_id() >= 0;
+  Timestamp now;
+  if (idempotent) {
+    now = producer_time();
+    if (!shard->producers)
+      shard->producers = std::make_unique<Producers>(options_.producers, producer_budget_);
+    AFDG_ASSIGN(const auto stored, shard->producers->check(view, now));
+    if (stored) {
+      // Nothing but its place in the order: it is decided after the first one.
+      AppendDone waiting = std::exchange(part->done, nullptr);
+      part = pool_->take();
+      part->kind = JournalKind::kEpoch;
+      part->done = std::move(waiting);
+      pool_->count(*part, sizeof(Part));
+      counters_.duplicates.fetch_add(1, std::memory_order_relaxed);
+      push(std::move(part), lock);
+      return Appended{*stored, true};
+    }
+  }
   entry.base = shard->next;
   entry.next = shard->next + count;
   shard->next = entry.next;
@@ -214,8 +238,16 @@ Result<Offset> Log::Impl::append(TopicPartition id, std::string_view batch, Epoc
   counters_.appends.fetch_add(1, std::memory_order_relaxed);
   counters_.bytes_appended.fetch_add(batch.size(), std::memory_order_relaxed);
   const Offset base = entry.base;
+  if (idempotent) {
+    Offset committed;
+    {
+      const std::lock_guard tail(shard->tail_mutex);
+      committed = shard->committed_end;
+    }
+    shard->producers->add(view, base, committed, now);
+  }
   push(std::move(part), lock);
-  return base;
+  return Appended{base};
 }
 
 Status Log::Impl::fault_of(Shard& shard) {
@@ -243,20 +275,38 @@ Result<Offset> Log::Impl::truncate(TopicPartition id, Offset to) {
     end = shard->committed_end;
   }
   if (to >= end) return end;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    if (std::exchange(shard->truncating, true)) {
+      return fail(Code::kFailedPrecondition,
+                  shard->name + ": it is being truncated already: wait for the end of that");
+    }
+  }
+  auto cut = cut_at(shard, to, end);
+  const std::lock_guard lock(queue_mutex_);
+  shard->truncating = false;
+  return cut;
+}
+
+Result<Offset> Log::Impl::cut_at(const ShardRef& shard, Offset to, Offset end) {
   // A batch goes whole: the end becomes the base of the batch that holds `to`.
   AFDG_TRY(flush(*shard, end));
+  RebuiltProducers rebuilt;
   {
     const std::lock_guard io(shard->io_mutex);
     AFDG_ASSIGN(const FileRange range, shard->partition->read(to, 1, end));
     if (range.size > 0) to = std::min(to, range.first);
     // The end of the batch before it is what the segments will end at (offsets may have gaps).
+    AFDG_ASSIGN(rebuilt, rebuild_producers(*shard, to, nullptr));
+    // Gone before anything can be written above `to` again: a later start would believe them.
+    AFDG_TRY(drop_snapshots_above(*shard, to));
   }
   PartRef part = pool_->take();
   part->kind = JournalKind::kTruncate;
   part->entries[0].shard = shard;
   part->entry_count = 1;
   part->offset = to;
-  encode_truncate(part->record, id, to);
+  encode_truncate(part->record, shard->id, to);
   {
     const std::lock_guard lock(queue_mutex_);
     if (shard->next != end) {
@@ -264,6 +314,7 @@ Result<Offset> Log::Impl::truncate(TopicPartition id, Offset to) {
                   shard->name + ": somebody appends while it is truncated: stop them first");
     }
     shard->next = to;
+    shard->producers = std::move(rebuilt.producers);
   }
   AFDG_TRY(submit_and_wait(part));
   return to;
@@ -353,6 +404,8 @@ LogMetrics Log::Impl::metrics() const {
   m.bytes_in_flight = pool_->in_flight();
   m.journal_bytes_used = counters_.journal_used;
   m.disk_full = disk_full_;
+  m.duplicates = counters_.duplicates;
+  m.producers = producer_budget_.used();
   m.commit_us_sum = counters_.commit_us_sum;
   for (std::size_t i = 0; i < m.commit_us_log2.size(); ++i) m.commit_us_log2[i] = counters_.commit_us_log2[i];
   return m;
@@ -455,9 +508,9 @@ Status Log::delete_topic(TopicId topic) {
   impl_->tell_faults();
   return deleted;
 }
-Result<Offset> Log::append(TopicPartition partition, std::string_view batch, Epoch leader_epoch,
-                           AppendDone done) {
-  return impl_->append(partition, batch, leader_epoch, std::move(done));
+Result<Appended> Log::append(TopicPartition partition, std::string_view batch, Epoch leader_epoch,
+                             AppendDone done, CrcCheck crc) {
+  return impl_->append(partition, batch, leader_epoch, std::move(done), crc);
 }
 Result<Offset> Log::truncate(TopicPartition partition, Offset to) { return impl_->truncate(partition, to); }
 Status Log::advance_start(TopicPartition partition, Offset to) { return impl_->advance_start(partition, to); }

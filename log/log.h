@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "log/message_log.h"
 #include "log/partition.h"
+#include "log/producers.h"
 #include "store/file_system.h"
 
 namespace afdg::log {
@@ -49,6 +50,14 @@ struct LogOptions {
   std::uint64_t reserve_bytes = 1u << 20;
   /// Largest batch, bytes.
   std::size_t batch_bytes_max = kBatchBytesMax;
+  /// What a partition remembers of its idempotent producers.
+  ProducersOptions producers;
+  /// The same for all partitions together, about 400 bytes each; more are kOverloaded.
+  std::size_t producers_node_max = 500000;
+  /// A start goes over about so many bytes of a partition's batches, by their headers, to learn of producers:
+  /// a checkpoint after that makes a snapshot. At an orderly stop and when a segment was begun a 64th is
+  /// enough.
+  std::uint64_t producer_scan_bytes = 4u << 20;
   /// How long segment work rests after the disk was found full.
   std::chrono::milliseconds disk_full_retry{200};
   LogThreads threads = LogThreads::kBackground;
@@ -125,9 +134,25 @@ struct LogMetrics {
   std::uint64_t bytes_in_flight = 0;     ///< now
   std::uint64_t journal_bytes_used = 0;  ///< now
   bool disk_full = false;                ///< now
+  std::uint64_t duplicates = 0;          ///< batches that were sent again, and were stored already
+  std::uint64_t producers = 0;           ///< remembered, now
   std::uint64_t commit_us_sum = 0;
   /// Commits whose write and sync took less than 2^i microseconds (and at least half of it).
   std::array<std::uint64_t, 24> commit_us_log2{};
+};
+
+/// Where an appended batch is, or will be once it is committed.
+struct Appended {
+  Offset base;
+  /// The producer sent it before: nothing was appended, and `base` is where it was stored then.
+  bool duplicate = false;
+};
+
+/// Who computed the CRC of a batch that is appended.
+enum class CrcCheck : std::uint8_t {
+  kHere,                        ///< append() does, and refuses damage
+  kCallerHasVerifiedTheseBytes  ///< after the last change to them; wrong bytes would make the partition
+                                ///< faulty
 };
 
 /// Whole batches, as stored.
@@ -190,13 +215,16 @@ class Log {
   /// completions are not called after its destruction.
   Result<std::unique_ptr<MessageLog>> region_log(const RegionStreams& streams);
 
-  /// Appends one batch (CRC checked) to a topic that is not a region's; `done` as in MessageLog. Returns the
-  /// base offset it gets. Errors (nothing was taken): kNotFound, kFailedPrecondition (a region's),
-  /// kMessageTooLarge, kCorrupt, kDiskFull, kOverloaded.
-  Result<Offset> append(TopicPartition partition, std::string_view batch, Epoch leader_epoch,
-                        AppendDone done);
-  /// Removes every batch not wholly below `to`. Nobody may append meanwhile. Durable on return. Returns the
-  /// new end.
+  /// Appends one batch to a topic that is not a region's; `done` as in MessageLog. Returns the base offset it
+  /// gets. A batch with a producer id is checked against what the partition remembers of its producer (see
+  /// Producers), in the order of appends: one that was sent before appends nothing, and its `done` tells what
+  /// became of the first. Errors (nothing was taken): kNotFound, kFailedPrecondition (a region's),
+  /// kMessageTooLarge, kCorrupt, kDiskFull, kOverloaded, kOutOfOrderSequence, kProducerFenced,
+  /// kInvalidRecord.
+  Result<Appended> append(TopicPartition partition, std::string_view batch, Epoch leader_epoch,
+                          AppendDone done, CrcCheck crc = CrcCheck::kHere);
+  /// Removes every batch not wholly below `to`, and what is remembered of producers with them. Nobody may
+  /// append meanwhile. Durable on return. Returns the new end.
   Result<Offset> truncate(TopicPartition partition, Offset to);
   /// Moves the first readable offset up. Durable on return. Errors: kOutOfRange past the committed end.
   Status advance_start(TopicPartition partition, Offset to);

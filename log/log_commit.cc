@@ -267,6 +267,7 @@ void Log::Impl::apply(const PartRef& part) {
         {
           const std::lock_guard lock(shard.tail_mutex);
           shard.committed_end = entry.next;
+          shard.bytes_since_snapshot += entry.large.empty() ? entry.size : entry.large.size();
           collect(shard, woken_);
           if (entry.large.empty() && shard.fault.ok()) {
             shard.tail.push_back(

@@ -47,7 +47,9 @@ struct Shard {
   std::uint64_t writer = 0;  ///< token of the RegionLog that may append; 0: none yet
   bool region = false;
   bool deleted = false;
-  Offset retention_limit{0};  ///< when held_by_region: what was applied
+  Offset retention_limit{0};             ///< when held_by_region: what was applied
+  std::unique_ptr<Producers> producers;  ///< null until a batch has a producer
+  bool truncating = false;               ///< no snapshot of the producers may be made
 
   // Under tail_mutex, held for moments only.
   std::mutex tail_mutex;
@@ -56,16 +58,18 @@ struct Shard {
   Offset written_end{0};  ///< all below is in segments; the tail begins here
   std::vector<TailBatch> tail;
   Status fault;
-  std::atomic<bool> faulty{false};  ///< fault is not ok; read without a lock
-  bool listed_dirty = false;        ///< in Impl::dirty_
-  std::uint8_t watchers = 0;        ///< who is told of the next change, a bit each
+  std::atomic<bool> faulty{false};         ///< fault is not ok; read without a lock
+  bool listed_dirty = false;               ///< in Impl::dirty_
+  std::uint8_t watchers = 0;               ///< who is told of the next change, a bit each
+  std::uint64_t bytes_since_snapshot = 0;  ///< committed since, of all that recovery would scan
 
   // Under io_mutex, held over system calls; taken before tail_mutex.
   std::mutex io_mutex;
   std::unique_ptr<Partition> partition;  ///< null when its directory is lost
   std::size_t flush_bytes = 1u << 20;    ///< written at once; not above a segment's size
   bool unsynced = false;
-  std::string buffer;  ///< reused by flush and reads
+  std::vector<Offset> snapshots;  ///< of the producers, those with a file; growing
+  std::string buffer;             ///< reused by flush and reads
 };
 using ShardRef = std::shared_ptr<Shard>;
 
@@ -181,6 +185,30 @@ class Log::Impl {
   void wake_segments(bool now);
   void record_fault(Shard& shard, const Error& error);
 
+  // log_producers.cc
+  /// Finds the snapshots of a partition, and makes its producers' state from the newest and the batches above
+  /// it. For a start: nobody else uses the shard.
+  Status recover_producers(Shard& shard);
+  struct RebuiltProducers {
+    std::unique_ptr<Producers> producers;  ///< null when the log tells of none
+    std::uint64_t bytes_scanned = 0;
+  };
+  /// What the log below `end` tells of producers. Precondition: io_mutex is held.
+  Result<RebuiltProducers> rebuild_producers(Shard& shard, Offset end, std::vector<std::string>* warnings);
+  /// Removes the snapshots above `end`, durably. Precondition: io_mutex is held.
+  Status drop_snapshots_above(Shard& shard, Offset end);
+  /// Writes what is remembered of producers as of the committed end, if a start would have to scan much
+  /// without it (little at an orderly stop), if a segment was begun since the last, or if `start` says that
+  /// batches go which it is made from. Durable on return. Errors: kIo; kDiskFull, if it cannot be done
+  /// without (else the next start scans more).
+  Status snapshot_producers(Shard& shard, bool stopping, Offset start);
+  void thin_snapshots(Shard& shard, Offset start);
+  /// The time by which producers expire: grows evenly, whatever becomes of the machine's clock meanwhile.
+  [[nodiscard]] Timestamp producer_time() const {
+    return started_ +
+           std::chrono::duration_cast<std::chrono::milliseconds>(clock_.monotonic() - started_ticks_);
+  }
+
   // log_watch.cc
   /// A partition that changed, and whom to tell.
   struct Woken {
@@ -204,8 +232,10 @@ class Log::Impl {
   Status delete_topic(TopicId topic);
   /// Marks the partitions as a region's, durably.
   Status hold(const std::array<ShardRef, kStreams>& shards);
-  Result<Offset> append(TopicPartition id, std::string_view batch, Epoch leader_epoch, AppendDone done);
+  Result<Appended> append(TopicPartition id, std::string_view batch, Epoch leader_epoch, AppendDone done,
+                          CrcCheck crc);
   Result<Offset> truncate(TopicPartition id, Offset to);
+  Result<Offset> cut_at(const ShardRef& shard, Offset to, Offset end);
   Status advance_start(TopicPartition id, Offset to);
   static Status fault_of(Shard& shard);
   /// Puts whole batches below the committed end into `out`; the next offset.
@@ -230,6 +260,9 @@ class Log::Impl {
   LogOptions options_;
   std::uint64_t gather_bytes_max_ = kGatherBytesMax;  ///< a commit must fit even a small journal
   LogRecovery recovery_;
+  const Timestamp started_;
+  const Monotonic started_ticks_;
+  ProducerBudget producer_budget_;  ///< before the shards, which give back to it
   std::shared_ptr<PartPool> pool_ = std::make_shared<PartPool>();
   std::unique_ptr<Journal> journal_;  ///< under commit_mutex_
 
@@ -238,7 +271,7 @@ class Log::Impl {
   std::unordered_map<TopicPartition, ShardRef> shards_;
   std::mutex admin_mutex_;  ///< one create or delete at a time; outermost
 
-  // Order of locks: admin, checkpoint, commit, queue or io, tail, shards.
+  // Order of locks: admin, checkpoint, commit, io, queue, tail, shards.
   std::mutex reserve_mutex_;
   std::mutex checkpoint_mutex_;
   std::mutex commit_mutex_;
@@ -289,7 +322,7 @@ class Log::Impl {
 
   struct Counters {
     std::atomic<std::uint64_t> commits{0}, appends{0}, bytes_appended{0}, bytes_journaled{0},
-        bytes_segments{0}, checkpoints{0}, journal_used{0}, commit_us_sum{0};
+        bytes_segments{0}, checkpoints{0}, journal_used{0}, commit_us_sum{0}, duplicates{0};
     std::array<std::atomic<std::uint64_t>, 24> commit_us_log2{};
   } counters_;
 };

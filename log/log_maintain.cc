@@ -297,7 +297,18 @@ Status Log::Impl::checkpoint(bool clean) {
     }
     return synced;
   }
-  // 3. The mark; only then may the space be used again, and old segments go.
+  // 3. What producers wrote, before batches that tell of it go.
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    Status made = snapshot_producers(*shards[i], clean, point.partitions[i].start);
+    if (made.ok()) continue;
+    if (made.code() == Code::kDiskFull) {
+      note_disk_full();
+    } else {
+      fatal(made.error());
+    }
+    return made;
+  }
+  // 4. The mark; only then may the space be used again, and old segments go.
   if (Status written = write_point(point); !written.ok()) {
     if (written.code() == Code::kDiskFull) {
       note_disk_full();
@@ -323,6 +334,7 @@ Status Log::Impl::checkpoint(bool clean) {
       }
     }
     shard.unsynced = true;
+    thin_snapshots(shard, start);
   }
   return {};
 }
@@ -363,6 +375,7 @@ void Log::Impl::retain() {
       if (shard->deleted) continue;
       options = shard->options;
       if (options.held_by_region) limit = shard->retention_limit;
+      if (shard->producers) shard->producers->expire(producer_time());
     }
     if (!options.retention_age && !options.retention_bytes) continue;
     Offset to{0};

@@ -134,6 +134,11 @@ Status Log::Impl::recover_existing() {
                         }))
                .status());
   AFDG_TRY(journal_->resume(end));
+  for (auto& [id, shard] : shards_) {
+    const Status made = recover_producers(*shard);
+    if (!made.ok() && made.code() != Code::kCorrupt) return made;
+    if (!made.ok()) shard->fault = made;
+  }
   settle(survey);
   recovery_.clean = point.clean && end.frames == 0;
   recovery_.commits_replayed = end.frames;

@@ -92,7 +92,7 @@ Status append(Broker& broker, const std::shared_ptr<Produced>& produced, const P
   }
   broker.appended();
   broker.counters().produced_bytes.fetch_add(records.size(), std::memory_order_relaxed);
-  produced->at(topic, partition).base_offset = appended->value();
+  produced->at(topic, partition).base_offset = appended->base.value();
   if (const auto ends = broker.log().ends(place.partition); ends.ok())
     produced->at(topic, partition).log_start_offset = ends->start.value();
   return {};
