@@ -5,6 +5,8 @@
 #include <deque>
 #include <thread>
 
+#include "base/hand_over.h"
+
 namespace afdg::region {
 namespace {
 
@@ -45,10 +47,13 @@ struct Lane {
 
   void post(MailPtr mail) {
     mails.fetch_add(1, std::memory_order_relaxed);
+    hand_over(mail.get());
     caf::anon_send(actor, std::move(mail));
   }
 
   void take(Mail& mail) {
+    take_over(&mail);
+    take_over(this);  // the thread that ran the lane before may be another one
     const FlushScope flush;
     if (mail.late) mails.fetch_add(1, std::memory_order_relaxed);
     if (mail.poll) {
@@ -62,6 +67,7 @@ struct Lane {
     const bool last = mails.fetch_sub(1, std::memory_order_acq_rel) == 1;
     if (!touched.empty() && (last || Steady::now() - touched_since >= kSealAfter)) seal_touched();
     if (last) prune();
+    hand_over(this);
   }
 
   void run(LaneWork& work) {
@@ -226,6 +232,7 @@ void Lanes::post_later(std::size_t lane, std::chrono::milliseconds delay, std::f
   auto mail = std::make_shared<Mail>();
   mail->task = std::move(task);
   mail->late = true;
+  hand_over(mail.get());
   caf::delayed_anon_send(state_->lanes[lane]->actor, delay, std::move(mail));
 }
 

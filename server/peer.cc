@@ -12,6 +12,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "base/hand_over.h"
 #include "server/router.h"
 
 namespace afdg::server {
@@ -71,7 +72,7 @@ class UnaryOperation final : public Operation {
     context_.set_deadline(std::chrono::system_clock::now() + timeout);
     reader_ = stub.PrepareUnaryCall(&context_, method, buffer_of(std::move(request)), &queue);
     reader_->StartCall();
-    reader_->Finish(&answer_, &status_, &tag_);
+    reader_->Finish(&answer_, &status_, hand_over(&tag_));
   }
   void step(int, bool) override {
     const std::unique_ptr<UnaryOperation> self(this);
@@ -104,7 +105,7 @@ class ForwardStream final : public Operation, public std::enable_shared_from_thi
   void start(grpc::GenericStub& stub, grpc::CompletionQueue& queue) {
     self_ = shared_from_this();
     stream_ = stub.PrepareCall(&context_, "/afdg.v1.Data/Stream", &queue);
-    stream_->StartCall(&started_);
+    stream_->StartCall(hand_over(&started_));
   }
   /// False when the stream is broken: make another.
   bool send(std::string_view grid, std::uint64_t session, const std::vector<CallView>& calls,
@@ -137,7 +138,7 @@ class ForwardStream final : public Operation, public std::enable_shared_from_thi
         up_ = ok;
         if (ok) {
           reading_ = true;
-          stream_->Read(&in_, &read_);
+          stream_->Read(&in_, hand_over(&read_));
           write_next();
         } else {
           finish();
@@ -167,12 +168,12 @@ class ForwardStream final : public Operation, public std::enable_shared_from_thi
   void write_next() {
     if (!up_ || writing_ || frames_.empty() || broken_) return;
     writing_ = true;
-    stream_->Write(buffer_of(std::move(frames_.front())), &written_);
+    stream_->Write(buffer_of(std::move(frames_.front())), hand_over(&written_));
     frames_.pop_front();
   }
   void finish() {
     broken_ = true;
-    stream_->Finish(&status_, &finished_);
+    stream_->Finish(&status_, hand_over(&finished_));
   }
   void received(bool ok) {
     std::vector<std::shared_ptr<CallSink>> sinks;
@@ -203,7 +204,7 @@ class ForwardStream final : public Operation, public std::enable_shared_from_thi
     for (const auto& sink : sinks) sink->flush();
     const std::lock_guard lock(mutex_);
     reading_ = true;
-    stream_->Read(&in_, &read_);
+    stream_->Read(&in_, hand_over(&read_));
   }
   void finished() {
     std::unordered_map<std::uint64_t, Forwarded> lost;
@@ -280,7 +281,7 @@ struct Peers::State {
         void* raw = nullptr;
         bool ok = false;
         while (queue.Next(&raw, &ok)) {
-          const Tag tag = *static_cast<Tag*>(raw);
+          const Tag tag = *take_over(static_cast<Tag*>(raw));
           tag.operation->step(tag.what, ok);
         }
       });

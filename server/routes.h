@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -56,13 +57,20 @@ struct Routes {
 /// Where the present Routes are kept. Thread-safety: safe.
 class RouteBoard {
  public:
-  [[nodiscard]] std::shared_ptr<const Routes> get() const { return routes_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::shared_ptr<const Routes> get() const {
+    const std::lock_guard lock(mutex_);
+    return routes_;
+  }
   void publish(std::shared_ptr<const Routes> routes) {
-    routes_.store(std::move(routes), std::memory_order_release);
+    const std::lock_guard lock(mutex_);
+    routes_.swap(routes);  // the one before goes when the lock is free
   }
 
  private:
-  std::atomic<std::shared_ptr<const Routes>> routes_{std::make_shared<const Routes>()};
+  // Held for moments. Not std::atomic<std::shared_ptr>: that of GCC 12 is a lock, too, and its load() gives
+  // the lock back without release, so that a store may overtake it on other processors than x86.
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Routes> routes_ = std::make_shared<const Routes>();
 };
 
 }  // namespace afdg::server

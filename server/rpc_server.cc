@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/hand_over.h"
 #include "server/rpc.h"
 #include "server/socket.h"
 
@@ -46,8 +47,8 @@ class Call final : public RpcCall, public std::enable_shared_from_this<Call> {
   void accept(grpc::AsyncGenericService& service, grpc::ServerCompletionQueue& queue,
               std::shared_ptr<Call> self) {
     self_ = std::move(self);
-    context_.AsyncNotifyWhenDone(&done_);
-    service.RequestCall(&context_, &stream_, &queue, &queue, &accepted_);
+    context_.AsyncNotifyWhenDone(hand_over(&done_));
+    service.RequestCall(&context_, &stream_, &queue, &queue, hand_over(&accepted_));
   }
   [[nodiscard]] const std::string& method() const { return context_.method(); }
   void serve(std::shared_ptr<RpcHandler> handler) { handler_ = std::move(handler); }
@@ -56,13 +57,13 @@ class Call final : public RpcCall, public std::enable_shared_from_this<Call> {
     const std::lock_guard lock(mutex_);
     if (over_ || reading_ || finishing_) return;
     reading_ = true;
-    stream_.Read(&in_, &read_);
+    stream_.Read(&in_, hand_over(&read_));
   }
   void write(std::string message) override {
     const std::lock_guard lock(mutex_);
     if (over_ || finishing_ || finish_wanted_) return;
     writing_ = true;
-    stream_.Write(buffer_of(std::move(message)), &written_);
+    stream_.Write(buffer_of(std::move(message)), hand_over(&written_));
   }
   void finish(const Status& status) override {
     const std::lock_guard lock(mutex_);
@@ -79,7 +80,8 @@ class Call final : public RpcCall, public std::enable_shared_from_this<Call> {
     const std::lock_guard lock(mutex_);
     if (over_ || finishing_ || finish_wanted_) return;
     finishing_ = true;
-    stream_.WriteAndFinish(buffer_of(std::move(message)), grpc::WriteOptions(), grpc::Status::OK, &finished_);
+    stream_.WriteAndFinish(buffer_of(std::move(message)), grpc::WriteOptions(), grpc::Status::OK,
+                           hand_over(&finished_));
   }
   [[nodiscard]] std::chrono::system_clock::time_point deadline() const override {
     return context_.deadline();
@@ -148,7 +150,7 @@ class Call final : public RpcCall, public std::enable_shared_from_this<Call> {
  private:
   void finish_now() {
     finishing_ = true;
-    stream_.Finish(status_, &finished_);
+    stream_.Finish(status_, hand_over(&finished_));
   }
 
   std::atomic<std::uint64_t>& alive_;
@@ -215,7 +217,7 @@ struct RpcServer::State {
     void* raw = nullptr;
     bool ok = false;
     while (queue->Next(&raw, &ok)) {
-      Tag& tag = *static_cast<Tag*>(raw);
+      Tag& tag = *take_over(static_cast<Tag*>(raw));
       Call& call = *tag.call;
       if (tag.step == Step::kAccepted) {
         if (!ok) {  // the server stops: no other tag comes
