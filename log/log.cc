@@ -151,7 +151,10 @@ Status Log::Impl::delete_topic(TopicId topic) {
   if (gone.empty()) return {};
   {
     const std::lock_guard lock(queue_mutex_);
-    for (const ShardRef& shard : gone) shard->deleted = true;
+    for (const ShardRef& shard : gone) {
+      shard->deleted = true;
+      shard->producers.reset();
+    }
   }
   PartRef part = pool_->take();
   part->kind = JournalKind::kDeleteTopic;
