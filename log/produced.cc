@@ -96,13 +96,13 @@ Result<ProducedBatch> validate_produced(std::string_view bytes, const ProducedLi
                    std::to_string(unpacked->size()) + " bytes of records");
   }
   ProducedBatch out{batch};
+  // The reader wants deltas that grow and do not pass the last one; with count = last + 1 they are dense.
   RecordReader reader(batch, *unpacked);
   RecordView record;
-  std::int64_t expected = batch.base().value();
-  for (; reader.next(record); ++expected) {
-    if (record.offset.value() != expected) return invalid("its offset deltas are not dense");
+  std::int64_t index = 0;
+  for (; reader.next(record); ++index) {
     if (limits.keys_required && !record.key) {
-      return invalid("record " + std::to_string(expected - batch.base().value()) +
+      return invalid("record " + std::to_string(index) +
                      " has no key, and the topic is compacted: give each record a key");
     }
     out.records_max_timestamp =

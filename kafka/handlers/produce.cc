@@ -1,10 +1,12 @@
 #include "kafka/messages/produce.h"
 
+#include <algorithm>
+#include <string>
 #include <utility>
 
 #include "kafka/handlers/handlers.h"
 #include "kafka/handlers/topics.h"
-#include "log/batch.h"
+#include "log/produced.h"
 
 namespace afdg::kafka {
 namespace {
@@ -30,6 +32,8 @@ struct Produced {
   }
 };
 
+constexpr std::size_t kUnpackedBytesKept = 4u << 20;
+
 /// Clients write a batch again after UNKNOWN_SERVER_ERROR, so it is never the answer to a produce.
 ErrorCode produce_error(Code code) noexcept {
   switch (code) {
@@ -40,8 +44,6 @@ ErrorCode produce_error(Code code) noexcept {
       return ErrorCode::kInvalidTopicException;
     case Code::kInvalidArgument:
       return ErrorCode::kInvalidRecord;
-    case Code::kUnsupported:
-      return ErrorCode::kUnsupportedCompressionType;
     case Code::kOverloaded:
       return ErrorCode::kThrottlingQuotaExceeded;
     case Code::kUnavailable:
@@ -59,18 +61,15 @@ Status append(Broker& broker, const std::shared_ptr<Produced>& produced, const P
   if (const auto set = place.topic->config.find("max.message.bytes"); set != place.topic->config.end())
     bytes_max = static_cast<std::size_t>(std::stoull(set->second));
   if (records.empty()) return fail(Code::kInvalidArgument, "no record batch for this partition");
-  AFDG_ASSIGN(const log::BatchView batch, log::BatchView::parse(records, bytes_max));
-  if (batch.size() != records.size())
-    return fail(Code::kInvalidArgument, "one record batch a partition is taken, and these bytes hold more");
-  if (batch.transactional() || batch.control())
-    return fail(Code::kInvalidArgument, "transactions are not supported: produce without transactional.id");
-  if (batch.codec() == log::Codec::kZstd && produced->call->version() < 7)
-    return fail(Code::kUnsupported, "zstd needs Produce version 7");
-  if (const Status valid = batch.validate(log::BatchOrigin::kProducer); !valid.ok()) {
-    // Clients write again after CORRUPT_MESSAGE, which helps only if the bytes changed on their way.
-    if (valid.code() != Code::kCorrupt || !batch.verify_crc().ok()) return valid;
-    return fail(Code::kInvalidArgument, valid.error().text());
-  }
+  log::ProducedLimits limits;
+  limits.batch_bytes_max = bytes_max;
+  limits.unpacked_bytes_max = std::max(bytes_max, log::kUnpackedBytesMax);
+  static thread_local std::string unpacked;  // kept over many batches, not when one was large
+  const auto valid = log::validate_produced(records, limits, unpacked);
+  if (unpacked.capacity() > kUnpackedBytesKept) std::string().swap(unpacked);
+  if (!valid.ok()) return valid.error();
+  if (valid->batch.codec() == log::Codec::kZstd && produced->call->version() < 7)
+    return fail(Code::kUnsupportedCompression, "zstd needs Produce version 7");
   ++produced->left;
   const auto appended = broker.log().append(
       place.partition, records, place.epoch,
@@ -85,7 +84,8 @@ Status append(Broker& broker, const std::shared_ptr<Produced>& produced, const P
           }
           produced->done();
         });
-      });
+      },
+      log::CrcCheck::kCallerHasVerifiedTheseBytes);
   if (!appended.ok()) {
     --produced->left;
     return appended.error();
