@@ -226,6 +226,7 @@ TEST(LogProducers, OutliveTheBatchesThatTellOfThem) {
   }
 }
 
+// Invariant 5.
 TEST(LogProducers, AreTruncatedWithTheLog) {
   Opened o;
   ASSERT_TRUE(o.open().ok());

@@ -367,6 +367,7 @@ std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
+// Invariant 5.
 TEST(ProducersProperty, NoBatchTwiceNoneLostEachProducerInOrder) {
   const std::uint64_t only = number_from("AFDG_SEED", 0);
   const std::uint64_t seeds = number_from("AFDG_SEEDS", 300);
