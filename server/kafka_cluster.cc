@@ -13,11 +13,10 @@ namespace {
 constexpr std::chrono::milliseconds kCatalogTimeout{10'000};
 constexpr std::chrono::milliseconds kSeenWithin{3'000};
 constexpr std::chrono::milliseconds kLook{20};
-constexpr std::string_view kOffsetsTopic = "__consumer_offsets";
 
 kafka::TopicKind kind_of(const catalog::Topic& topic, const Routes& routes) {
   if (topic.grid == GridId(0))
-    return topic.name == kOffsetsTopic ? kafka::TopicKind::kInternal : kafka::TopicKind::kPlain;
+    return topic.name == kafka::kOffsetsTopic ? kafka::TopicKind::kInternal : kafka::TopicKind::kPlain;
   for (const auto& [name, grid] : routes.grids)
     if (grid.grid.messages == topic.id) return kafka::TopicKind::kMessages;
   return kafka::TopicKind::kDerived;

@@ -1,5 +1,6 @@
 #include "server/runtime.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -32,6 +33,15 @@ std::string with_port(const std::string& address, int port) {
   return address.substr(0, address.rfind(':') + 1) + std::to_string(port);
 }
 
+/// Clients, segments and the store's tables hold descriptors; what a shell allows by default (1024) is soon
+/// used.
+void raise_open_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);  // without it there is less room, and errors that say so
+}
+
 class Runtime final : public RunningNode {
  public:
   explicit Runtime(RuntimeSetup setup) : setup_(std::move(setup)), config_(setup_.config) {}
@@ -51,6 +61,7 @@ class Runtime final : public RunningNode {
 
   Status start() {
     started_ = steady_clock::now();
+    raise_open_files();
     AFDG_TRY(open_data());
     AFDG_TRY(check_bindable(config_.listen, "--listen"));
     if (config_.http != "off") AFDG_TRY(check_bindable(config_.http, "--http"));

@@ -9,6 +9,7 @@
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 #include <rocksdb/write_buffer_manager.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -35,7 +36,8 @@ constexpr std::int64_t kCompactionBytesMin = 4 << 20;
 constexpr std::int64_t kCompactionBytesMax = 1 << 30;
 constexpr std::int64_t kCompactionSeconds = 20;
 constexpr std::int64_t kRefillMicros = 20'000;
-constexpr int kOpenFilesMax = 1024;
+constexpr rlim_t kOpenFilesMin = 64;
+constexpr rlim_t kOpenFilesMax = 1024;
 constexpr std::uint64_t kFlushMarginBytes = 256 << 10;  // a table's index and filter, and the manifest
 constexpr int kBackgroundJobs = 2;
 constexpr auto kFlushWaitMax = std::chrono::seconds(30);
@@ -142,6 +144,13 @@ class Groups final : public rocksdb::SliceTransform {
   Size size_;
 };
 
+/// A quarter of what the process may open: sockets and the log's segments need theirs.
+int open_files_max() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return static_cast<int>(kOpenFilesMin);
+  return static_cast<int>(std::clamp(limit.rlim_cur / 4, kOpenFilesMin, kOpenFilesMax));
+}
+
 rocksdb::Options db_options(const RocksOptions& options, const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::Options db;
   db.create_if_missing = true;
@@ -161,7 +170,7 @@ rocksdb::Options db_options(const RocksOptions& options, const std::shared_ptr<r
       static_cast<std::size_t>(options.write_buffers_bytes_max));
   db.max_background_jobs = kBackgroundJobs;
   db.max_subcompactions = 1;
-  db.max_open_files = kOpenFilesMax;
+  db.max_open_files = open_files_max();
   db.bytes_per_sync = 1 << 20;
   db.wal_bytes_per_sync = options.write_ahead_log ? 0 : 1 << 20;
   db.max_total_wal_size = 16u << 20;

@@ -80,6 +80,10 @@ void Broker::report(std::string_view host, std::string_view why) {
 
 Uuid topic_uuid(const ClusterView& view, TopicId topic) noexcept { return {view.cluster | 1, topic.value()}; }
 
+const ClusterView::Topic* find_topic(const ClusterView& view, const Uuid& id) noexcept {
+  return id.high == topic_uuid(view, TopicId(0)).high ? view.find(TopicId(id.low)) : nullptr;
+}
+
 Place find_partition(const ClusterView& view, std::string_view topic, std::int32_t partition) {
   Place place;
   place.topic = view.find(topic);

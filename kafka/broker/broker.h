@@ -24,7 +24,7 @@ class Groups;
 
 struct BrokerOptions {
   std::size_t request_bytes_max = std::size_t{32} << 20;  ///< one frame; larger ones close the connection
-  std::size_t message_bytes_max = (std::size_t{1} << 20) + 12;  ///< a batch, unless the topic says otherwise
+  std::size_t message_bytes_max = (std::size_t{1} << 20) + 12;  ///< a batch
   std::size_t fetch_bytes_max = std::size_t{55} << 20;          ///< one answer; Kafka's fetch.max.bytes
   /// Requests and answers of all clients; above it a fetch gives one batch.
   std::uint64_t held_bytes_max = std::uint64_t{256} << 20;
@@ -113,6 +113,8 @@ class Broker {
 
 /// The id of a topic as Kafka clients see it: it changes when a topic is made anew.
 [[nodiscard]] Uuid topic_uuid(const ClusterView& view, TopicId topic) noexcept;
+/// The topic with that id, if there is one.
+[[nodiscard]] const ClusterView::Topic* find_topic(const ClusterView& view, const Uuid& id) noexcept;
 /// Where a partition of a topic of this node is, or why a client cannot use it here.
 struct Place {
   ErrorCode error = ErrorCode::kNone;

@@ -14,6 +14,9 @@
 
 namespace afdg::kafka {
 
+/// Name of the topic that keeps groups and their offsets, as in Kafka.
+inline constexpr std::string_view kOffsetsTopic = "__consumer_offsets";
+
 /// What a topic is to a Kafka client.
 enum class TopicKind : std::uint8_t {
   kPlain,     ///< Kafka's rules

@@ -18,9 +18,6 @@ namespace afdg::kafka {
 
 class Broker;
 
-/// Name of the topic that keeps groups and their offsets, as in Kafka.
-inline constexpr std::string_view kOffsetsTopic = "__consumer_offsets";
-
 /// The consumer-group coordinator and what it needs: its topic, which is made and read when the first request
 /// asks for a group, its appends, its timer.
 ///

@@ -35,9 +35,7 @@ void handlers::delete_topics(Broker& broker, const CallPtr& call) {
     auto& out = deleting->response.responses.emplace_back();
     out.name = asked.name;
     out.topic_id = asked.topic_id;
-    const ClusterView::Topic* topic = asked.name ? view->find(*asked.name) : nullptr;
-    if (!asked.name && asked.topic_id.high == topic_uuid(*view, TopicId(0)).high)
-      topic = view->find(TopicId(asked.topic_id.low));
+    const auto* topic = asked.name ? view->find(*asked.name) : find_topic(*view, asked.topic_id);
     if (topic == nullptr) {
       out.error_code = asked.name ? ErrorCode::kUnknownTopicOrPartition : ErrorCode::kUnknownTopicId;
       continue;

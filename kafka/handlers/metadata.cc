@@ -54,12 +54,7 @@ void answer(Broker& broker, const Asked& asked) {
     for (const auto& [name, topic] : view->topics) response.topics.push_back(described(*view, topic));
   } else {
     for (const auto& wanted : *request.topics) {
-      const ClusterView::Topic* topic = nullptr;
-      if (wanted.name) {
-        topic = view->find(*wanted.name);
-      } else if (wanted.topic_id.high == topic_uuid(*view, TopicId(0)).high) {
-        topic = view->find(TopicId(wanted.topic_id.low));
-      }
+      const auto* topic = wanted.name ? view->find(*wanted.name) : find_topic(*view, wanted.topic_id);
       if (topic != nullptr) {
         response.topics.push_back(described(*view, *topic));
         continue;
@@ -93,7 +88,9 @@ void handlers::metadata(Broker& broker, const CallPtr& call) {
       broker.options().auto_create_topics) {
     const auto view = broker.cluster().view();
     for (const auto& wanted : *asked->request.topics) {
-      if (wanted.name && view->find(*wanted.name) == nullptr && check_topic_name(*wanted.name).ok() &&
+      // The groups' own topic is made with its own number of partitions, when the first group needs it.
+      if (wanted.name && *wanted.name != kOffsetsTopic && view->find(*wanted.name) == nullptr &&
+          check_topic_name(*wanted.name).ok() &&
           std::find(missing.begin(), missing.end(), *wanted.name) == missing.end())
         missing.emplace_back(*wanted.name);
     }

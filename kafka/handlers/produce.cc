@@ -57,9 +57,7 @@ ErrorCode produce_error(Code code) noexcept {
 
 Status append(Broker& broker, const std::shared_ptr<Produced>& produced, const Place& place,
               std::string_view records, std::size_t topic, std::size_t partition) {
-  std::size_t bytes_max = broker.options().message_bytes_max;
-  if (const auto set = place.topic->config.find("max.message.bytes"); set != place.topic->config.end())
-    bytes_max = static_cast<std::size_t>(std::stoull(set->second));
+  const std::size_t bytes_max = broker.options().message_bytes_max;
   if (records.empty()) return fail(Code::kInvalidArgument, "no record batch for this partition");
   log::ProducedLimits limits;
   limits.batch_bytes_max = bytes_max;

@@ -44,6 +44,7 @@ def goes_on(folder):
     """what a group has read is remembered through a clean end, and through kill -9 of the server"""
     server = start(folder)
     try:
+        kcat(server, "-L", "-t", "__consumer_offsets")  # who asks for it too early must not make it with one partition
         produce(server, "t", 0, 100)
         arguments = ("-G", "readers", "-q", "-e", "-X", "auto.offset.reset=earliest", "t")
         assert kcat(server, *arguments) == [str(n) for n in range(100)]
@@ -52,6 +53,8 @@ def goes_on(folder):
         server.start()
         assert kcat(server, *arguments) == [str(n) for n in range(100, 130)]
         assert kcat(server, "-G", "others", "-q", "-e", "-X", "auto.offset.reset=earliest", "t") == [str(n) for n in range(130)]
+        listed = subprocess.run(["kcat", "-b", server.kafka, "-L"], capture_output=True, text=True, timeout=60).stdout
+        assert 'topic "__consumer_offsets" with 50 partitions' in listed, listed[:2000]
         stored = kcat(server, "-C", "-q", "-e", "-t", "__consumer_offsets", "-f", "%p\n")
         assert stored, "the offsets' topic cannot be read as any other"
     finally:

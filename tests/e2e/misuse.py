@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Agents that crash, throw, dawdle and write too much, on a real server (probe_server), and callers that are too many or too late."""
 import json
+import resource
 import signal
 import sys
 import threading
@@ -186,5 +187,19 @@ def overload(folder):
     assert server.stop() == 0, server.output()
 
 
+def descriptors(folder):
+    """a server that is started with few descriptors takes as many as it may"""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        server = harness.Server(folder / "data").start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    limits = open(f"/proc/{server.process.pid}/limits").read()
+    took = next(line.split()[3] for line in limits.splitlines() if line.startswith("Max open files"))
+    assert took == str(hard), f"{took} descriptors, {hard} are allowed"
+    assert server.stop() == 0, server.output()
+
+
 if __name__ == "__main__":
-    sys.exit(harness.run_cases(failing_turns, too_late, poison, overload))
+    sys.exit(harness.run_cases(failing_turns, too_late, poison, overload, descriptors))
