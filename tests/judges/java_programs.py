@@ -1,26 +1,16 @@
 #!/usr/bin/python3
-"""Apache Kafka's own programs, and so the Java clients, judge a broker; tests/peers/kafka fetches and runs them."""
+"""The Java clients do what every client does, by Kafka's console programs. usage: java_programs.py HOST:PORT"""
 import functools
-import os
-import pathlib
 import re
-import subprocess
 import sys
 
+import java
 import judge
+from java import run as tool
 
-PEER = pathlib.Path(__file__).resolve().parents[1] / "peers/kafka"
 at = judge.address()
 topic = judge.new_topic()
 sent = []
-
-
-def tool(name, *arguments, input=None, check=True):
-    done = subprocess.run([str(PEER), "tool", f"org.apache.kafka.tools.{name}", *arguments], input=input, stdin=subprocess.DEVNULL if input is None else None,
-                          capture_output=True, text=True, timeout=90, env=dict(os.environ, KAFKA_HEAP="256m"))
-    if check and done.returncode != 0:
-        raise AssertionError(f"{name}: exit {done.returncode}: {(done.stderr or done.stdout).strip()[-300:]}")
-    return done
 
 
 def metadata():
@@ -81,15 +71,6 @@ def unknown_topic():
     assert done.returncode != 0 and "does not exist" in done.stdout + done.stderr, done.stdout + done.stderr
 
 
-def programs():
-    said = tool("ProducerPerformance", "--topic", topic, "--num-records", "20000", "--record-size", "500", "--throughput", "-1", "--producer-props",
-                f"bootstrap.servers={at}", "acks=all").stdout
-    assert "20000 records sent" in said, said[-300:]
-    before = sum(ends().values())
-    assert before == len(sent) + 20000, before
-    return "ProducerPerformance, GetOffsetShell"
-
-
 def group():
     name = judge.new_topic()
     said = tool("consumer.ConsoleConsumer", "--bootstrap-server", at, "--topic", topic, "--group", name, "--from-beginning", "--max-messages", str(len(sent)),
@@ -103,7 +84,7 @@ def delete():
 
 
 tasks = {"metadata": metadata, "create": create, "consume": consume, "from_offset": from_offset, "from_time": from_time, "unknown_topic": unknown_topic,
-         "idempotent": functools.partial(produce, "none", "--command-property", "enable.idempotence=true"), "group": group, "programs": programs, "delete": delete}
+         "idempotent": functools.partial(produce, "none", "--command-property", "enable.idempotence=true"), "group": group, "delete": delete}
 for codec_name in ("none", "gzip", "snappy", "lz4", "zstd"):
     tasks[f"produce_{codec_name}"] = functools.partial(produce, codec_name)
-sys.exit(judge.main("Java programs", os.environ.get("KAFKA_VERSION", "4.3.0"), tasks))
+sys.exit(judge.main("Java clients", java.VERSION, tasks))

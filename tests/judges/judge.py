@@ -12,7 +12,7 @@ import traceback
 import uuid
 
 TASKS = ("metadata", "create", "produce_none", "produce_gzip", "produce_snappy", "produce_lz4", "produce_zstd", "consume", "from_offset", "from_time",
-         "idempotent", "unknown_topic", "group", "programs", "delete")
+         "idempotent", "unknown_topic", "group", "group_admin", "configs", "more_partitions", "delete_records", "delete")
 RECORDS = 1000
 FIND_COORDINATOR = 10
 
@@ -65,14 +65,14 @@ def say(client, version, task, result, reason=""):
     print(json.dumps({"client": client, "version": version, "task": task, "result": result, "reason": reason}), flush=True)
 
 
-def main(client, version, tasks):
-    """Runs the tasks that there are, in TASKS' order; returns the exit code."""
-    unknown = set(tasks) - set(TASKS)
+def main(client, version, tasks, order=TASKS):
+    """Runs the tasks that there are, in that order; returns the exit code. JUDGE_TASK names a single one."""
+    unknown = set(tasks) - set(order)
     assert not unknown, f"no task is called {unknown}"
     keys = advertised(address())
     failed = 0
-    for name in TASKS:
-        if name not in tasks:
+    for name in order:
+        if name not in tasks or os.environ.get("JUDGE_TASK", name) != name:
             continue
         begun = time.monotonic()
         try:
