@@ -81,7 +81,11 @@ def confluent():
 
 
 def kafkajs():
-    return node_with("kafkajs", "kafkajs.mjs", "kafkajs@2.2.4", "kafkajs-snappy@1.1.0", "snappyjs@0.6.1")
+    return node_with("kafkajs", "kafkajs.mjs", "kafkajs@2.2.4", "kafkajs-snappy@1.1.0", "@platformatic/wasm-utils@0.2.1", "@bokuweb/zstd-wasm@0.0.27")
+
+
+def platformatic():
+    return node_with("platformatic", "platformatic.mjs", "@platformatic/kafka@1.35.0", oldest=20)
 
 
 def java(script):
@@ -98,6 +102,7 @@ CLIENTS = {
     "kafka-python-3.0.12": (lambda: kafka_python("3.0.12"), True),
     "confluent-kafka": (confluent, True),
     "kafkajs": (kafkajs, False),
+    "platformatic": (platformatic, False),
     "java-clients": (lambda: java("java_programs.py"), False),
     "kafka-programs": (lambda: java("java_tools.py"), False),
 }

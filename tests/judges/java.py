@@ -19,7 +19,9 @@ def run(program, *arguments, input=None, check=True, seconds=90):
                           capture_output=True, text=True, timeout=seconds, env=ENVIRONMENT)
     done.stderr = re.sub(r"NOTE: Picked up JDK_JAVA_OPTIONS.*\n", "", done.stderr)
     if check and done.returncode != 0:
-        raise AssertionError(f"{program}: exit {done.returncode}: {(done.stderr or done.stdout).strip()[-300:]}")
+        said = (done.stderr + done.stdout).strip()
+        why = [line for line in said.splitlines() if re.search(r"(Exception|Error)\b.*: ", line)] or [said]
+        raise AssertionError(f"{program}: exit {done.returncode}: {why[-1][-300:]}")
     return done
 
 
