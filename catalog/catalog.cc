@@ -1,7 +1,6 @@
 #include "catalog/catalog.h"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
 #include "catalog/records.h"
@@ -28,6 +27,11 @@ Error out_of_bounds(std::string_view what, std::int64_t value, std::int64_t max)
   return fail(Code::kInvalidArgument, std::string(what) + " " + std::to_string(value) +
                                           " is not between 1 and " + std::to_string(max) +
                                           ": choose a number in that range");
+}
+
+Error no_topic(std::string_view name) {
+  return fail(Code::kNotFound, "no topic is named '" + std::string(name.substr(0, 300)) +
+                                   "': list them with 'afdg topic list'");
 }
 
 Status check_replication(std::uint32_t replication) {
@@ -361,47 +365,17 @@ const Grid* Catalog::find_grid(std::string_view name) const {
   return found == grids_.end() ? nullptr : &found->second;
 }
 
-namespace {
-
-/// What is set must have its effect: neither an unknown key nor an unreadable value is kept.
-Status check_topic_config(const std::string& topic, const std::map<std::string, std::string>& config) {
-  for (const auto& [key, value] : config) {
-    const auto refuse = [&, &k = key, &v = value](const std::string& remedy) {
-      return fail(Code::kInvalidArgument, "topic '" + topic + "': " + k + " '" + v + "': " + remedy);
-    };
-    if (key == "durability") {
-      if (value != "synced" && value != "relaxed") return refuse("use synced or relaxed");
-    } else if (key == "segment.bytes" || key == "segment.ms" || key == "retention.bytes" ||
-               key == "retention.ms") {
-      std::int64_t number = 0;
-      const char* end = value.data() + value.size();
-      const auto parsed = std::from_chars(value.data(), end, number);
-      if (parsed.ec != std::errc() || parsed.ptr != end || number < 0)
-        return refuse("give a whole number, 0 or more");
-    } else {
-      return refuse(
-          "no such setting; there are durability, retention.bytes, retention.ms, segment.bytes, segment.ms");
-    }
-  }
-  return {};
-}
-
-}  // namespace
-
 Result<Topic> Catalog::create_topic(const NewTopic& wanted, Timestamp now) {
   if (!valid_name(wanted.name)) return invalid_name("topic", wanted.name);
   AFDG_TRY(check_new_topic(wanted.name, wanted.partitions, wanted.replication));
-  AFDG_TRY(check_topic_config(wanted.name, wanted.config));
+  AFDG_ASSIGN(const TopicSettings settings, read_topic_settings(wanted.config));
   Topic topic{.id = TopicId(meta_.next_id),
               .name = wanted.name,
               .partitions = wanted.partitions,
               .replication = wanted.replication,
               .grid = GridId(0),
-              .relaxed = false,
+              .relaxed = settings.relaxed,
               .config = wanted.config};
-  if (const auto durability = topic.config.find("durability"); durability != topic.config.end()) {
-    topic.relaxed = durability->second == "relaxed";
-  }
   AFDG_ASSIGN(auto placements, place(topic.partitions, {}, now));
   Transaction transaction;
   transaction.writes.push_back({topic_key(topic.id), encode_topic(topic)});
@@ -418,11 +392,55 @@ Result<Topic> Catalog::create_topic(const NewTopic& wanted, Timestamp now) {
   return topic;
 }
 
+Result<Topic> Catalog::change_topic(std::string_view name, const TopicChange& change, Timestamp now) {
+  const auto found = topics_.find(name);
+  if (found == topics_.end()) return no_topic(name);
+  Topic topic = found->second;
+  const bool grids_own = topic.grid.value() != 0;
+  const TopicRole role = grids_own ? grid_topic_role(topic.name) : TopicRole::kPlain;
+  if (change.replace) topic.config.clear();
+  for (const auto& [key, value] : change.config) {
+    if (grids_own) AFDG_TRY(check_grid_setting(role, key));
+    if (value) {
+      topic.config.insert_or_assign(key, *value);
+    } else {
+      topic.config.erase(key);
+    }
+  }
+  AFDG_ASSIGN(const TopicSettings settings, read_topic_settings(topic.config, role));
+  topic.relaxed = settings.relaxed;
+  std::vector<Placement> added;
+  if (change.partitions) {
+    if (grids_own) {
+      return fail(Code::kPermissionDenied,
+                  "topic '" + topic.name + "' belongs to a grid: it has a partition for each region");
+    }
+    if (*change.partitions <= topic.partitions || *change.partitions > limits_.partitions_max) {
+      return fail(Code::kInvalidArgument,
+                  "topic '" + topic.name + "': partition count " + std::to_string(*change.partitions) +
+                      ": it has " + std::to_string(topic.partitions) + ", and only a larger number, up to " +
+                      std::to_string(limits_.partitions_max) + ", can be given");
+    }
+    AFDG_ASSIGN(added, place(*change.partitions - topic.partitions, {}, now));
+  }
+  Transaction transaction;
+  for (std::size_t i = 0; i < added.size(); ++i) {
+    transaction.writes.push_back(
+        {placement_key(kPartitionPrefix, topic.id.value(), topic.partitions + static_cast<std::int32_t>(i)),
+         encode_placement(added[i])});
+  }
+  topic.partitions += static_cast<std::int32_t>(added.size());
+  transaction.writes.push_back({topic_key(topic.id), encode_topic(topic)});
+  AFDG_TRY(commit(std::move(transaction), meta_));
+  auto& placements = topic_placements_[topic.id];
+  placements.insert(placements.end(), added.begin(), added.end());
+  found->second = topic;
+  return topic;
+}
+
 Status Catalog::delete_topic(std::string_view name) {
   const auto found = topics_.find(name);
-  if (found == topics_.end())
-    return fail(Code::kNotFound,
-                "no topic is named '" + std::string(name) + "': list them with 'afdg topic list'");
+  if (found == topics_.end()) return no_topic(name);
   const Topic topic = found->second;
   if (topic.grid.value() != 0) {
     return fail(Code::kPermissionDenied,

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "base/topic_settings.h"
 #include "catalog/catalog_store.h"
 
 namespace afdg::catalog {
@@ -112,10 +114,16 @@ class Catalog {
     std::string name;
     std::int32_t partitions = 0;
     std::uint32_t replication = 1;
-    std::map<std::string, std::string>
-        config;  ///< durability (synced or relaxed), retention.bytes and .ms, segment.bytes and .ms
+    TopicConfig config;
   };
   Result<Topic> create_topic(const NewTopic& topic, Timestamp now);
+  /// All of it or nothing. Errors: kPermissionDenied for what a grid's topic keeps as it is.
+  struct TopicChange {
+    std::map<std::string, std::optional<std::string>> config;  ///< nothing: back to its default
+    bool replace = false;                                      ///< what `config` does not name, too
+    std::optional<std::int32_t> partitions;                    ///< in all, more than there are
+  };
+  Result<Topic> change_topic(std::string_view name, const TopicChange& change, Timestamp now);
   /// Errors: kPermissionDenied for a grid's topic.
   Status delete_topic(std::string_view name);
   [[nodiscard]] std::vector<Topic> topics() const;

@@ -183,6 +183,53 @@ TEST_F(CatalogTest, RefusalsNameTheThingAndChangeNothing) {
                   .ok());
 }
 
+TEST_F(CatalogTest, ATopicIsChangedWhollyOrNotAtAll) {
+  start(1);
+  ASSERT_TRUE(
+      catalog_->create_grid({.name = "g", .regions = 2, .types = {}, .replication = 1}, clock_.now()).ok());
+  ASSERT_TRUE(
+      catalog_
+          ->create_topic({.name = "t", .partitions = 2, .replication = 1, .config = {{"retention.ms", "5"}}},
+                         clock_.now())
+          .ok());
+  const auto change = [&](const char* name, const Catalog::TopicChange& wanted) {
+    return catalog_->change_topic(name, wanted, clock_.now());
+  };
+  const auto changed = change("t", {.config = {{"segment.ms", "9"}}, .replace = false, .partitions = 4});
+  ASSERT_TRUE(changed.ok()) << changed.error().text();
+  EXPECT_EQ(changed->config, (TopicConfig{{"retention.ms", "5"}, {"segment.ms", "9"}}));
+  EXPECT_EQ(catalog_->partitions("t")->size(), 4u);
+  const std::uint64_t version = catalog_->version();
+  EXPECT_EQ(change("t", {.config = {{"segment.ms", "10"}}, .replace = false, .partitions = 4}).code(),
+            Code::kInvalidArgument);
+  EXPECT_EQ(change("t", {.config = {{"segment.ms", "10"}, {"nope", "1"}}, .replace = false, .partitions = {}})
+                .code(),
+            Code::kInvalidArgument);
+  EXPECT_EQ(change("nope", {}).code(), Code::kNotFound);
+  EXPECT_EQ(
+      change("g.changes", {.config = {{"cleanup.policy", "delete"}}, .replace = false, .partitions = {}})
+          .code(),
+      Code::kPermissionDenied);
+  EXPECT_EQ(change("g.messages", {.config = {}, .replace = false, .partitions = 3}).code(),
+            Code::kPermissionDenied);
+  EXPECT_EQ(catalog_->version(), version);
+  EXPECT_TRUE(
+      change("g.messages", {.config = {{"retention.bytes", "7"}}, .replace = false, .partitions = {}}).ok());
+  EXPECT_TRUE(change("t", {.config = {{"retention.ms", std::nullopt}, {"durability", "relaxed"}},
+                           .replace = false,
+                           .partitions = {}})
+                  .ok());
+  reopen();
+  EXPECT_EQ(catalog_->find_topic("t")->config, (TopicConfig{{"durability", "relaxed"}, {"segment.ms", "9"}}));
+  EXPECT_TRUE(catalog_->find_topic("t")->relaxed);
+  EXPECT_EQ(catalog_->find_topic("t")->partitions, 4);
+  EXPECT_EQ(catalog_->partitions("t")->size(), 4u);
+  EXPECT_TRUE(
+      change("t", {.config = {{"segment.bytes", "2000000"}}, .replace = true, .partitions = {}}).ok());
+  EXPECT_EQ(catalog_->find_topic("t")->config, (TopicConfig{{"segment.bytes", "2000000"}}));
+  EXPECT_FALSE(catalog_->find_topic("t")->relaxed);
+}
+
 TEST_F(CatalogTest, IdsAreNeverUsedAgain) {
   start(1);
   std::set<std::uint64_t> seen;

@@ -63,6 +63,9 @@ Result<v1::TopicInfo> Admin::create_topic(const v1::CreateTopicCall& call) const
 Status Admin::delete_topic(const std::string& name) const {
   return unary(*session_, timeout_, &Stub::DeleteTopic, named(name)).status();
 }
+Result<v1::TopicInfo> Admin::alter_topic(const v1::AlterTopicCall& call) const {
+  return unary(*session_, timeout_, &Stub::AlterTopic, call);
+}
 Result<v1::TopicList> Admin::topics(const v1::TopicsCall& call) const {
   return unary(*session_, timeout_, &Stub::Topics, call);
 }

@@ -15,6 +15,7 @@ class AgentState;
 class ConsumeCall;
 class ConsumedRecords;
 class CreateGridCall;
+class AlterTopicCall;
 class CreateTopicCall;
 class GridDescription;
 class GridInfo;
@@ -50,6 +51,7 @@ class Admin {
   Result<v1::RegionList> regions(const std::string& grid) const;
   Result<v1::TopicInfo> create_topic(const v1::CreateTopicCall& call) const;
   Status delete_topic(const std::string& name) const;
+  Result<v1::TopicInfo> alter_topic(const v1::AlterTopicCall& call) const;
   Result<v1::TopicList> topics(const v1::TopicsCall& call) const;
   Result<v1::NodeList> nodes() const;
   Result<v1::Route> route(const v1::RouteCall& call) const;

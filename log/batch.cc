@@ -138,6 +138,15 @@ void stamp_batch(char* batch, Offset base, Epoch leader_epoch) noexcept {
   store_be32(batch + at::kLeaderEpoch, static_cast<std::uint32_t>(leader_epoch.value()));
 }
 
+void restamp_time(char* batch, std::size_t size, std::int64_t max_timestamp, bool append_time) noexcept {
+  constexpr std::uint16_t kAppendTime = 8;
+  store_be64(batch + at::kMaxTimestamp, static_cast<std::uint64_t>(max_timestamp));
+  if (append_time)
+    store_be16(batch + at::kAttributes,
+               static_cast<std::uint16_t>(load_be16(batch + at::kAttributes) | kAppendTime));
+  store_be32(batch + at::kCrc, crc32c(std::string_view(batch, size).substr(at::kAttributes)));
+}
+
 RecordReader::RecordReader(const BatchView& batch, std::string_view unpacked)
     : batch_(batch), left_(unpacked), base_timestamp_(batch.base_timestamp()) {}
 

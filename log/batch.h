@@ -91,6 +91,10 @@ class BatchView {
   std::string_view bytes_;
 };
 
+/// Sets the largest timestamp of the batch at `batch` (`size` bytes, one whole batch) in place, and with
+/// `append_time` says that it is the time of all its records (Kafka's LogAppendTime); then the CRC.
+void restamp_time(char* batch, std::size_t size, std::int64_t max_timestamp, bool append_time) noexcept;
+
 /// Sets the base offset and leader epoch of the batch at `batch` (at least 61 bytes) in place; the CRC does
 /// not cover them.
 void stamp_batch(char* batch, Offset base, Epoch leader_epoch) noexcept;

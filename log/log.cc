@@ -92,10 +92,14 @@ Status Log::Impl::create(const std::vector<NewPartition>& partitions) {
   bool changed = false;
   for (const NewPartition& p : partitions) {
     if (const ShardRef shard = find(p.partition)) {
-      const std::lock_guard lock(queue_mutex_);
-      const bool held = shard->options.held_by_region || p.options.held_by_region;
-      shard->options = p.options;
-      shard->options.held_by_region = held;
+      {
+        const std::lock_guard lock(queue_mutex_);
+        const bool held = shard->options.held_by_region || p.options.held_by_region;
+        shard->options = p.options;
+        shard->options.held_by_region = held;
+      }
+      const std::lock_guard io(shard->io_mutex);
+      if (shard->partition) shard->partition->set_options(partition_options(p.options));
       changed = true;
       continue;
     }

@@ -241,6 +241,7 @@ class Log::Impl {
   /// Puts whole batches below the committed end into `out`; the next offset.
   Result<Offset> read(Shard& shard, Offset from, std::size_t bytes_max, std::string& out);
   Result<PartitionDescription> describe(TopicPartition id) const;
+  Result<EpochLineage::EpochEnd> end_of_epoch(TopicPartition id, Epoch epoch) const;
   [[nodiscard]] ShardRef find(TopicPartition id) const;
   [[nodiscard]] Result<ShardRef> need(TopicPartition id) const;
   [[nodiscard]] LogMetrics metrics() const;

@@ -29,7 +29,12 @@ Status SyncTicket::run() {
 }
 
 Partition::Partition(store::FileSystem& fs, std::string directory, const PartitionOptions& options)
-    : fs_(&fs), directory_(std::move(directory)), options_(options) {
+    : fs_(&fs), directory_(std::move(directory)) {
+  set_options(options);
+}
+
+void Partition::set_options(const PartitionOptions& options) {
+  options_ = options;
   options_.segment_bytes_max = std::min(options_.segment_bytes_max, kSegmentBytesLimit);
   options_.open_segments_max = std::max<std::size_t>(options_.open_segments_max, 1);
 }

@@ -172,6 +172,8 @@ class Partition {
   [[nodiscard]] Offset start() const noexcept { return start_; }
   [[nodiscard]] Offset end() const noexcept { return end_; }
   [[nodiscard]] Offset synced_end() const noexcept { return synced_end_; }
+  /// For what is appended from now on.
+  void set_options(const PartitionOptions& options);
   [[nodiscard]] const EpochLineage& lineage() const noexcept { return lineage_; }
   [[nodiscard]] TopicId topic() const noexcept { return topic_; }
   [[nodiscard]] const std::string& directory() const noexcept { return directory_; }

@@ -105,8 +105,11 @@ Result<ProducedBatch> validate_produced(std::string_view bytes, const ProducedLi
       return invalid("record " + std::to_string(index) +
                      " has no key, and the topic is compacted: give each record a key");
     }
-    out.records_max_timestamp =
-        std::max(out.records_max_timestamp, record.timestamp.time_since_epoch().count());
+    const std::int64_t timestamp = record.timestamp.time_since_epoch().count();
+    if (timestamp == -1) continue;  // no timestamp
+    out.records_max_timestamp = std::max(out.records_max_timestamp, timestamp);
+    out.records_min_timestamp =
+        out.records_min_timestamp == -1 ? timestamp : std::min(out.records_min_timestamp, timestamp);
   }
   if (!reader.status().ok()) return invalid(reader.status().error().text());
   return out;

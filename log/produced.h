@@ -24,6 +24,8 @@ struct ProducedBatch {
   /// The largest timestamp of its records; -1 when none has one. Who keeps create time compares it with
   /// max_timestamp(), which the time index believes.
   std::int64_t records_max_timestamp = -1;
+  /// The smallest timestamp of those that have one; -1 when none has.
+  std::int64_t records_min_timestamp = -1;
 };
 
 /// Checks every rule for a batch that a client produced; `bytes` is exactly one batch. Whatever its base

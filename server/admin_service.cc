@@ -99,6 +99,19 @@ class Admin {
     AFDG_TRY(parts_.cluster->delete_topic(call.name()));
     return v1::Empty();
   }
+  Result<v1::TopicInfo> alter_topic(const v1::AlterTopicCall& call) const {
+    if (!parts_.cluster->has_catalog()) return pass_on<v1::TopicInfo>("/afdg.v1.Admin/AlterTopic", call);
+    catalog::Catalog::TopicChange change;
+    for (const auto& [key, value] : call.set()) change.config.insert_or_assign(key, value);
+    for (const auto& key : call.unset()) change.config.insert_or_assign(key, std::nullopt);
+    change.replace = call.replace();
+    if (call.partitions() != 0)
+      change.partitions = static_cast<std::int32_t>(std::min(call.partitions(), 1u << 30));
+    AFDG_ASSIGN(const catalog::Topic topic, parts_.cluster->change_topic(call.name(), change));
+    v1::TopicInfo info;
+    fill_topic(topic, *parts_.board->get(), info);
+    return info;
+  }
   Result<v1::GridList> list_grids(const v1::Empty&) const {
     v1::GridList list;
     const auto routes = parts_.board->get();
@@ -224,6 +237,7 @@ void add_admin_service(RpcServer& server, const AdminParts& parts) {
   add("DescribeGrid", &Admin::describe_grid);
   add("CreateTopic", &Admin::create_topic);
   add("DeleteTopic", &Admin::delete_topic);
+  add("AlterTopic", &Admin::alter_topic);
   add("Nodes", &Admin::nodes);
   add("FindRoute", &Admin::find_route);
   add("Routes", &Admin::route_table);

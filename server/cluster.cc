@@ -4,6 +4,7 @@
 #include <set>
 
 #include "afdg/v1/admin.pb.h"
+#include "kafka/broker/cluster.h"
 #include "server/convert.h"
 #include "server/logging.h"
 
@@ -181,12 +182,35 @@ Result<catalog::Topic> Cluster::create_topic(const catalog::Catalog::NewTopic& t
 }
 
 Status Cluster::delete_topic(std::string_view name) {
+  if (name == kafka::kOffsetsTopic) {
+    return fail(
+        Code::kPermissionDenied,
+        "topic '" + std::string(name) + "' keeps the offsets of all consumer groups: delete groups instead");
+  }
   {
     const std::lock_guard lock(mutex_);
     AFDG_TRY(catalog_->delete_topic(name));
   }
   changed();
   return {};
+}
+
+Result<catalog::Topic> Cluster::change_topic(std::string_view name,
+                                             const catalog::Catalog::TopicChange& change) {
+  if (name == kafka::kOffsetsTopic && change.partitions) {
+    return fail(Code::kPermissionDenied,
+                "topic '" + std::string(name) +
+                    "' keeps its partitions: which of them a group has depends on their number");
+  }
+  catalog::Topic topic;
+  {
+    const std::lock_guard lock(mutex_);
+    const Timestamp now = clock_.now();
+    catalog_->heartbeat(self_.id, self_.incarnation, now).ignore("it is registered");
+    AFDG_ASSIGN(topic, catalog_->change_topic(name, change, now));
+  }
+  changed();
+  return topic;
 }
 
 Result<v1::HeartbeatAnswer> Cluster::heartbeat(const v1::HeartbeatCall& call) {

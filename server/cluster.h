@@ -52,7 +52,9 @@ class Cluster {
   Result<catalog::Grid> create_grid(const catalog::Catalog::NewGrid& grid);
   Status delete_grid(std::string_view name);
   Result<catalog::Topic> create_topic(const catalog::Catalog::NewTopic& topic);
+  /// Errors also: kPermissionDenied for the topic that keeps the groups' offsets.
   Status delete_topic(std::string_view name);
+  Result<catalog::Topic> change_topic(std::string_view name, const catalog::Catalog::TopicChange& change);
   Result<v1::HeartbeatAnswer> heartbeat(const v1::HeartbeatCall& call);
 
  private:

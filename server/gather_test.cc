@@ -77,6 +77,10 @@ class GatherTest : public ::testing::Test {
     grid.grid.changes = TopicId(3);
     grid.grid.dead = TopicId(4);
     grid.regions.push_back({NodeId(1), Epoch(1), nullptr});
+    for (const auto& [id, name] :
+         {std::pair(grid.grid.messages, "g.messages"), std::pair(grid.grid.changes, "g.changes"),
+          std::pair(grid.grid.dead, "g.dead")})
+      routes->topics.push_back({.id = id, .name = name, .partitions = 1, .grid = grid.grid.id, .config = {}});
     host_->apply(*routes);
     executor_ = grid.regions[0].local;
     board_.publish(std::move(routes));

@@ -38,6 +38,10 @@ std::shared_ptr<const kafka::ClusterView> view_of(const Routes& routes) {
     out.name = topic.name;
     out.kind = kind_of(topic, routes);
     out.config = topic.config;
+    if (topic.grid != GridId(0)) out.role = grid_topic_role(topic.name);
+    // What the catalog accepted is sound, unless it is of a newer version: then the defaults hold.
+    if (const auto settings = read_topic_settings(topic.config, out.role); settings.ok())
+      out.settings = *settings;
     if (const auto placed = routes.partitions.find(topic.id); placed != routes.partitions.end()) {
       for (const auto& placement : placed->second)
         out.partitions.push_back({placement.leader, placement.epoch});
@@ -70,10 +74,9 @@ void KafkaCluster::run(std::function<Status()> task, Done done) {
     (*shared)(fail(Code::kOverloaded, "too many changes of topics wait: try again"));
 }
 
-void KafkaCluster::wait_for(const std::string& topic, bool there) const {
+void KafkaCluster::wait_until(const std::function<bool(const kafka::ClusterView&)>& seen) const {
   const auto until = std::chrono::steady_clock::now() + kSeenWithin;
-  while ((view()->find(topic) != nullptr) != there && std::chrono::steady_clock::now() < until)
-    std::this_thread::sleep_for(kLook);
+  while (!seen(*view()) && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(kLook);
 }
 
 void KafkaCluster::create_topic(NewTopic topic, Done done) {
@@ -93,7 +96,7 @@ void KafkaCluster::create_topic(NewTopic topic, Done done) {
           AFDG_TRY(parts_.peers->call_and_wait(parts_.cluster->catalog_address(),
                                                "/afdg.v1.Admin/CreateTopic", call, made, kCatalogTimeout));
         }
-        wait_for(topic.name, true);
+        wait_until([&](const auto& now) { return now.find(topic.name) != nullptr; });
         return {};
       },
       std::move(done));
@@ -111,7 +114,42 @@ void KafkaCluster::delete_topic(std::string name, Done done) {
           AFDG_TRY(parts_.peers->call_and_wait(parts_.cluster->catalog_address(),
                                                "/afdg.v1.Admin/DeleteTopic", call, nothing, kCatalogTimeout));
         }
-        wait_for(name, false);
+        wait_until([&](const auto& now) { return now.find(name) == nullptr; });
+        return {};
+      },
+      std::move(done));
+}
+
+void KafkaCluster::change_topic(TopicChange change, Done done) {
+  run(
+      [this, change = std::move(change)]() -> Status {
+        if (parts_.cluster->has_catalog()) {
+          return parts_.cluster
+              ->change_topic(
+                  change.name,
+                  {.config = change.config, .replace = change.replace, .partitions = change.partitions})
+              .status();
+        }
+        v1::AlterTopicCall call;
+        call.set_name(change.name);
+        for (const auto& [key, value] : change.config) {
+          if (value) {
+            (*call.mutable_set())[key] = *value;
+          } else {
+            call.add_unset(key);
+          }
+        }
+        call.set_replace(change.replace);
+        call.set_partitions(static_cast<std::uint32_t>(change.partitions.value_or(0)));
+        v1::TopicInfo made;
+        AFDG_TRY(parts_.peers->call_and_wait(parts_.cluster->catalog_address(), "/afdg.v1.Admin/AlterTopic",
+                                             call, made, kCatalogTimeout));
+        const TopicConfig config{made.config().begin(), made.config().end()};
+        wait_until([&](const auto& now) {
+          const auto* topic = now.find(change.name);
+          return topic == nullptr ||
+                 (topic->config == config && topic->partitions.size() >= made.partitions());
+        });
         return {};
       },
       std::move(done));

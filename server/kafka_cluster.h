@@ -26,12 +26,12 @@ class KafkaCluster final : public kafka::Cluster {
   [[nodiscard]] std::shared_ptr<const kafka::ClusterView> view() const override;
   void create_topic(NewTopic topic, Done done) override;
   void delete_topic(std::string name, Done done) override;
+  void change_topic(TopicChange change, Done done) override;
+  void run(std::function<Status()> task, Done done) override;
 
  private:
-  /// On a worker; when there are too many tasks, `done` gets kOverloaded.
-  void run(std::function<Status()> task, Done done);
   /// A change that another process made may reach this one later than its answer.
-  void wait_for(const std::string& topic, bool there) const;
+  void wait_until(const std::function<bool(const kafka::ClusterView&)>& seen) const;
 
   Parts parts_;
   mutable std::mutex mutex_;

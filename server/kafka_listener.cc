@@ -78,6 +78,7 @@ class KafkaListener::State {
                  .loop = &loop_,
                  .clock = setup_.clock,
                  .random = setup_.random,
+                 .disk_space = setup_.disk_space,
                  .report =
                      [](std::string_view host, std::string_view why) {
                        log_warn("a Kafka connection is closed",

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -30,6 +31,7 @@ class KafkaListener {
     kafka::Cluster* cluster = nullptr;
     const Clock* clock = nullptr;
     Random* random = nullptr;
+    std::function<kafka::DiskSpace()> disk_space;
   };
   /// Takes the port; whoever connects waits for serve(). Errors: kTaken, kInvalidArgument.
   static Result<std::unique_ptr<KafkaListener>> bind(const std::string& address);

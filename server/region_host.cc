@@ -17,25 +17,19 @@ constexpr std::uint64_t kDirtyBytesMin = 4u << 20;
 constexpr std::chrono::milliseconds kCheckpointsGather{50};
 constexpr std::size_t kCheckpointsMax = 256;  // written together
 
-/// Kafka's names of a topic's settings. The catalog has checked them.
 log::TopicOptions topic_options(const catalog::Topic& topic) {
+  const TopicRole role = topic.grid == GridId(0) ? TopicRole::kPlain : grid_topic_role(topic.name);
+  // The catalog has checked them; one of a newer version may know more, and then the defaults hold.
+  TopicSettings settings;
+  if (auto read = read_topic_settings(topic.config, role); read.ok()) settings = std::move(*read);
   log::TopicOptions options;
-  const auto number = [&](const char* name) -> std::optional<std::int64_t> {
-    const auto found = topic.config.find(name);
-    if (found == topic.config.end()) return std::nullopt;
-    std::int64_t value = 0;
-    const char* end = found->second.data() + found->second.size();
-    const auto parsed = std::from_chars(found->second.data(), end, value);
-    if (parsed.ec != std::errc() || parsed.ptr != end || value < 0) return std::nullopt;
-    return value;
-  };
-  if (const auto bytes = number("segment.bytes"))
-    options.segment_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(*bytes, 1 << 20));
-  if (const auto age = number("segment.ms"))
-    options.segment_age = std::chrono::milliseconds(std::max<std::int64_t>(*age, 1000));
-  if (const auto age = number("retention.ms")) options.retention_age = std::chrono::milliseconds(*age);
-  if (const auto bytes = number("retention.bytes"))
-    options.retention_bytes = static_cast<std::uint64_t>(*bytes);
+  options.segment_bytes = static_cast<std::uint64_t>(settings.segment_bytes);
+  options.segment_age = std::chrono::milliseconds(settings.segment_ms);
+  options.held_by_region = role == TopicRole::kMessages || role == TopicRole::kChanges;
+  if (!settings.cleanup_delete || role == TopicRole::kChanges) return options;
+  if (settings.retention_ms) options.retention_age = std::chrono::milliseconds(*settings.retention_ms);
+  if (settings.retention_bytes)
+    options.retention_bytes = static_cast<std::uint64_t>(*settings.retention_bytes);
   return options;
 }
 
@@ -172,7 +166,7 @@ void RegionHost::apply(Routes& routes) {
   for (const auto& [name, grid] : routes.grids) {
     for (const auto& route : grid.regions) led += route.leader == routes.self ? 1 : 0;
   }
-  // Partitions of new regions, in one durable step.
+  // Partitions that are new or have other settings, in one durable step.
   std::vector<log::Log::NewPartition> partitions;
   struct Opening {
     std::shared_ptr<region::Executor> executor;
@@ -180,8 +174,7 @@ void RegionHost::apply(Routes& routes) {
   };
   std::vector<Opening> opening;
   std::vector<TopicId> plain_gone;
-  log::TopicOptions held;
-  held.held_by_region = true;
+  std::map<TopicId, std::vector<PartitionIndex>> led_here;
   std::set<std::pair<GridId, RegionId>> wanted;
   std::vector<std::shared_ptr<region::Executor>> dropped;
   std::map<GridId, catalog::Grid> gone;
@@ -195,35 +188,38 @@ void RegionHost::apply(Routes& routes) {
         if (route.leader != routes.self) continue;
         const RegionId region(static_cast<std::int32_t>(i));
         wanted.emplace(grid.grid.id, region);
+        for (const TopicId topic : {grid.grid.messages, grid.grid.changes, grid.grid.dead})
+          led_here[topic].emplace_back(region.value());
         auto& executor = executors_[{grid.grid.id, region}];
         if (!executor) {
           executor = make(grid, region, led);
           opening.push_back({executor, route.epoch});
-          const PartitionIndex index(region.value());
-          partitions.push_back({{grid.grid.messages, index}, grid.grid.name + ".messages", held});
-          partitions.push_back({{grid.grid.changes, index}, grid.grid.name + ".changes", held});
-          partitions.push_back({{grid.grid.dead, index}, grid.grid.name + ".dead", {}});
         } else {
           parts_.lanes->post(executor->lane(), [executor, epoch = route.epoch] { executor->reopen(epoch); });
         }
         route.local = executor;
       }
     }
-    std::set<TopicId> plain;
-    for (const catalog::Topic& topic : routes.topics) {
-      const auto placed = routes.partitions.find(topic.id);
-      if (placed == routes.partitions.end()) continue;
-      for (std::size_t i = 0; i < placed->second.size(); ++i) {
-        if (placed->second[i].leader != routes.self) continue;
-        plain.insert(topic.id);
-        if (!plain_.contains(topic.id))
-          partitions.push_back(
-              {{topic.id, PartitionIndex(static_cast<std::int32_t>(i))}, topic.name, topic_options(topic)});
+    for (const auto& [topic, placements] : routes.partitions) {
+      for (std::size_t i = 0; i < placements.size(); ++i) {
+        if (placements[i].leader == routes.self) led_here[topic].emplace_back(static_cast<std::int32_t>(i));
       }
     }
-    std::set_difference(plain_.begin(), plain_.end(), plain.begin(), plain.end(),
-                        std::back_inserter(plain_gone));
-    plain_ = std::move(plain);
+    for (const catalog::Topic& topic : routes.topics) {
+      const auto here = led_here.find(topic.id);
+      if (here == led_here.end()) continue;
+      Stored now{topic.config, here->second.size(), topic.grid == GridId(0)};
+      Stored& before = stored_[topic.id];
+      if (now == before) continue;
+      before = std::move(now);
+      for (const PartitionIndex index : here->second)
+        partitions.push_back({{topic.id, index}, topic.name, topic_options(topic)});
+    }
+    for (auto at = stored_.begin(); at != stored_.end();) {
+      const bool here = led_here.contains(at->first);
+      if (!here && at->second.plain) plain_gone.push_back(at->first);
+      at = here ? std::next(at) : stored_.erase(at);
+    }
     for (auto at = executors_.begin(); at != executors_.end();) {
       if (wanted.contains(at->first)) {
         ++at;

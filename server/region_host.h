@@ -99,7 +99,13 @@ class RegionHost {
   mutable std::mutex mutex_;
   std::map<std::pair<GridId, RegionId>, std::shared_ptr<region::Executor>> executors_;
   std::map<GridId, catalog::Grid> grids_;
-  std::set<TopicId> plain_;  ///< topics that are no grid's, with partitions here
+  struct Stored {
+    TopicConfig config;
+    std::size_t partitions = 0;
+    bool plain = false;  ///< no grid's
+    friend bool operator==(const Stored&, const Stored&) = default;
+  };
+  std::map<TopicId, Stored> stored_;  ///< topics with partitions here, as the log was told of them
 
   std::mutex queue_mutex_;
   std::condition_variable queue_changed_;

@@ -354,6 +354,14 @@ class Runtime final : public RunningNode {
     setup.broker.request_bytes_max = config_.kafka_request_bytes_max;
     setup.broker.partitions_default = static_cast<std::int32_t>(config_.kafka_partitions_default);
     setup.broker.auto_create_topics = config_.kafka_auto_create != 0;
+    setup.broker.log_directory = directory_ ? directory_->log_path() : config_.data;
+    setup.disk_space = [path = setup.broker.log_directory] {
+      std::error_code error;
+      const auto space = std::filesystem::space(path, error);
+      return error ? kafka::DiskSpace()
+                   : kafka::DiskSpace{static_cast<std::int64_t>(space.capacity),
+                                      static_cast<std::int64_t>(space.available)};
+    };
     setup.log = log_.get();
     setup.cluster = kafka_cluster_.get();
     setup.clock = &clock_;

@@ -112,6 +112,7 @@ Exit exit_of(Code code) {
     case Code::kMessageTooLarge:
     case Code::kOutOfRange:
     case Code::kInvalidRecord:
+    case Code::kInvalidTimestamp:
     case Code::kUnsupportedCompression:
       return Exit::kUsage;
     case Code::kNotFound:

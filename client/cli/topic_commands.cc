@@ -7,6 +7,7 @@
 #include "client/cli/checks.h"
 #include "client/cli/commands.h"
 #include "client/cli/record_format.h"
+#include "client/cli/topic_config.h"
 
 namespace afdg::client::cli {
 namespace {
@@ -40,13 +41,7 @@ Result<Exit> create(Context& context, const Creating& args) {
   call.set_name(args.name);
   call.set_partitions(args.partitions);
   call.set_replication(args.replication);
-  for (const std::string& pair : args.config) {
-    const std::size_t equals = pair.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      return fail(Code::kInvalidArgument, "configuration '" + pair + "' is not KEY=VALUE");
-    }
-    (*call.mutable_config())[pair.substr(0, equals)] = pair.substr(equals + 1);
-  }
+  AFDG_TRY(read_pairs(args.config, *call.mutable_config()));
   AFDG_ASSIGN(const Admin admin, context.admin());
   AFDG_ASSIGN(const v1::TopicInfo topic, admin.create_topic(call));
   context.print(to_json(topic), table_of({topic}));
@@ -185,6 +180,8 @@ void add_topic_commands(CLI::App& app, Action& chosen) {
   delete_command->callback([removed, &chosen] {
     chosen = [removed](Context& c) { return guarded(c, [&] { return remove(c, *removed); }); };
   });
+
+  add_topic_config(*topic, chosen);
 
   auto consuming = std::make_shared<Consuming>();
   CLI::App* consume_command = topic->add_subcommand("consume", "Print records as they come");

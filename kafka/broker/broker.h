@@ -22,10 +22,16 @@ namespace afdg::kafka {
 class Fetches;
 class Groups;
 
+/// Bytes; -1: not known.
+struct DiskSpace {
+  std::int64_t total = -1;
+  std::int64_t free = -1;
+};
+
 struct BrokerOptions {
+  std::string log_directory;                              ///< as clients are told, for DescribeLogDirs
   std::size_t request_bytes_max = std::size_t{32} << 20;  ///< one frame; larger ones close the connection
-  std::size_t message_bytes_max = (std::size_t{1} << 20) + 12;  ///< a batch
-  std::size_t fetch_bytes_max = std::size_t{55} << 20;          ///< one answer; Kafka's fetch.max.bytes
+  std::size_t fetch_bytes_max = std::size_t{55} << 20;    ///< one answer; Kafka's fetch.max.bytes
   /// Requests and answers of all clients; above it a fetch gives one batch.
   std::uint64_t held_bytes_max = std::uint64_t{256} << 20;
   std::chrono::milliseconds fetch_wait_max{300'000};  ///< a client may ask for less
@@ -53,6 +59,8 @@ class Broker {
     Loop* loop = nullptr;
     const Clock* clock = nullptr;
     Random* random = nullptr;
+    /// Of the disk that holds the log.
+    std::function<DiskSpace()> disk_space;
     /// What an operator should know: a connection that was closed, and why.
     std::function<void(std::string_view host, std::string_view why)> report;
   };
@@ -80,6 +88,8 @@ class Broker {
   void appended() noexcept { appended_ = true; }
 
   [[nodiscard]] const BrokerOptions& options() const noexcept { return options_; }
+  [[nodiscard]] const std::string& log_directory() const noexcept { return options_.log_directory; }
+  [[nodiscard]] DiskSpace disk_space() const { return parts_.disk_space ? parts_.disk_space() : DiskSpace(); }
   [[nodiscard]] log::Log& log() const noexcept { return *parts_.log; }
   [[nodiscard]] Cluster& cluster() const noexcept { return *parts_.cluster; }
   [[nodiscard]] Loop& loop() const noexcept { return *parts_.loop; }

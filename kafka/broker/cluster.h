@@ -11,6 +11,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "base/topic_settings.h"
 
 namespace afdg::kafka {
 
@@ -40,8 +41,10 @@ struct ClusterView {
     TopicId id;
     std::string name;
     TopicKind kind = TopicKind::kPlain;
+    TopicRole role = TopicRole::kPlain;
     std::vector<Partition> partitions;
-    std::map<std::string, std::string> config;  ///< what was set; the rest has its default
+    TopicConfig config;      ///< what was set; the rest has its default
+    TopicSettings settings;  ///< what it comes to
   };
   std::uint64_t version = 0;
   std::uint64_t cluster = 0;  ///< the catalog's identity
@@ -72,12 +75,22 @@ class Cluster {
   struct NewTopic {
     std::string name;
     std::int32_t partitions = 1;
-    std::map<std::string, std::string> config;
+    TopicConfig config;
   };
   /// Durable when `done` says ok. Errors: kAlreadyExists, kInvalidArgument, kUnavailable, kDiskFull.
   virtual void create_topic(NewTopic topic, Done done) = 0;
   /// Errors: kNotFound, kPermissionDenied (a grid's), kUnavailable.
   virtual void delete_topic(std::string name, Done done) = 0;
+  struct TopicChange {
+    std::string name;
+    std::map<std::string, std::optional<std::string>> config;  ///< nothing: back to its default
+    bool replace = false;                                      ///< what `config` does not name, too
+    std::optional<std::int32_t> partitions;                    ///< in all, more than there are
+  };
+  /// All of it or nothing. Errors: as delete_topic(), kInvalidArgument.
+  virtual void change_topic(TopicChange change, Done done) = 0;
+  /// Runs what may block on another thread, then `done`. Errors: kOverloaded, and those of `task`.
+  virtual void run(std::function<Status()> task, Done done) = 0;
 };
 
 }  // namespace afdg::kafka

@@ -73,7 +73,8 @@ bool Groups::ensure() {
   if (topic == nullptr || topic->partitions.empty()) {
     if (std::exchange(creating_, true)) return false;
     broker_.cluster().create_topic(
-        {std::string(kOffsetsTopic), broker_.options().offsets_partitions, {}}, [this](const Status& made) {
+        {std::string(kOffsetsTopic), broker_.options().offsets_partitions, {{"cleanup.policy", "compact"}}},
+        [this](const Status& made) {
           broker_.later([this, made] {
             creating_ = false;
             if (!made.ok() && made.code() != Code::kAlreadyExists)

@@ -21,27 +21,40 @@ template <class M>
   return false;
 }
 
-#define AFDG_KAFKA_HANDLERS(X)         \
-  X(ApiVersions, api_versions)         \
-  X(Metadata, metadata)                \
-  X(Produce, produce)                  \
-  X(Fetch, fetch)                      \
-  X(ListOffsets, list_offsets)         \
-  X(InitProducerId, init_producer_id)  \
-  X(CreateTopics, create_topics)       \
-  X(DeleteTopics, delete_topics)       \
-  X(DescribeCluster, describe_cluster) \
-  X(FindCoordinator, find_coordinator) \
-  X(JoinGroup, join_group)             \
-  X(SyncGroup, sync_group)             \
-  X(Heartbeat, heartbeat)              \
-  X(LeaveGroup, leave_group)           \
-  X(OffsetCommit, offset_commit)       \
-  X(OffsetFetch, offset_fetch)         \
-  X(OffsetDelete, offset_delete)       \
-  X(DescribeGroups, describe_groups)   \
-  X(ListGroups, list_groups)           \
-  X(DeleteGroups, delete_groups)
+#define AFDG_KAFKA_HANDLERS(X)                          \
+  X(ApiVersions, api_versions)                          \
+  X(Metadata, metadata)                                 \
+  X(Produce, produce)                                   \
+  X(Fetch, fetch)                                       \
+  X(ListOffsets, list_offsets)                          \
+  X(InitProducerId, init_producer_id)                   \
+  X(CreateTopics, create_topics)                        \
+  X(DeleteTopics, delete_topics)                        \
+  X(DescribeCluster, describe_cluster)                  \
+  X(FindCoordinator, find_coordinator)                  \
+  X(JoinGroup, join_group)                              \
+  X(SyncGroup, sync_group)                              \
+  X(Heartbeat, heartbeat)                               \
+  X(LeaveGroup, leave_group)                            \
+  X(OffsetCommit, offset_commit)                        \
+  X(OffsetFetch, offset_fetch)                          \
+  X(OffsetDelete, offset_delete)                        \
+  X(DescribeGroups, describe_groups)                    \
+  X(ListGroups, list_groups)                            \
+  X(DeleteGroups, delete_groups)                        \
+  X(DescribeConfigs, describe_configs)                  \
+  X(AlterConfigs, alter_configs)                        \
+  X(IncrementalAlterConfigs, incremental_alter_configs) \
+  X(CreatePartitions, create_partitions)                \
+  X(DeleteRecords, delete_records)                      \
+  X(DescribeLogDirs, describe_log_dirs)                 \
+  X(OffsetForLeaderEpoch, offset_for_leader_epoch)      \
+  X(DescribeTopicPartitions, describe_topic_partitions) \
+  X(DescribeAcls, describe_acls)                        \
+  X(CreateAcls, create_acls)                            \
+  X(DeleteAcls, delete_acls)                            \
+  X(SaslHandshake, sasl_handshake)                      \
+  X(SaslAuthenticate, sasl_authenticate)
 
 #define X(key, name) void name(Broker& broker, const CallPtr& call);
 namespace handlers {

@@ -55,23 +55,60 @@ ErrorCode produce_error(Code code) noexcept {
   }
 }
 
+/// The batch's times as the topic's settings want them (KIP-32, KIP-937). Gives other bytes when it must
+/// change them; `append_time` then holds what the client is told.
+Result<std::string_view> with_times(Broker& broker, Call& call, const TopicSettings& settings,
+                                    const log::ProducedBatch& valid, std::int64_t& append_time) {
+  const std::int64_t now = broker.clock().now().time_since_epoch().count();
+  std::int64_t stamp = valid.records_max_timestamp;
+  if (settings.log_append_time) {
+    append_time = stamp = now;
+  } else {
+    const auto outside = [](std::int64_t time, std::string_view side, std::string_view key,
+                            std::int64_t limit) {
+      return fail(Code::kInvalidTimestamp, "record time " + std::to_string(time) + " ms is more than " +
+                                               std::to_string(limit) + " ms " + std::string(side) +
+                                               " the node's: correct the clock, or raise the topic's " +
+                                               std::string(key));
+    };
+    if (valid.records_max_timestamp - now > settings.timestamp_after_max_ms)
+      return outside(valid.records_max_timestamp, "after", "message.timestamp.after.max.ms",
+                     settings.timestamp_after_max_ms);
+    if (valid.records_min_timestamp != -1 &&
+        now - valid.records_min_timestamp > settings.timestamp_before_max_ms)
+      return outside(valid.records_min_timestamp, "before", "message.timestamp.before.max.ms",
+                     settings.timestamp_before_max_ms);
+    if (stamp == valid.batch.max_timestamp()) return valid.batch.bytes();
+  }
+  std::string bytes(valid.batch.bytes());
+  log::restamp_time(bytes.data(), bytes.size(), stamp, settings.log_append_time);
+  return call.keep(std::move(bytes));
+}
+
 Status append(Broker& broker, const std::shared_ptr<Produced>& produced, const Place& place,
               std::string_view records, std::size_t topic, std::size_t partition) {
-  const std::size_t bytes_max = broker.options().message_bytes_max;
+  const TopicSettings& settings = place.topic->settings;
+  const auto bytes_max = static_cast<std::size_t>(settings.max_message_bytes);
   if (records.empty()) return fail(Code::kInvalidArgument, "no record batch for this partition");
   log::ProducedLimits limits;
   limits.batch_bytes_max = bytes_max;
   limits.unpacked_bytes_max = std::max(bytes_max, log::kUnpackedBytesMax);
+  limits.keys_required = settings.cleanup_compact;
   static thread_local std::string unpacked;  // kept over many batches, not when one was large
   const auto valid = log::validate_produced(records, limits, unpacked);
   if (unpacked.capacity() > kUnpackedBytesKept) std::string().swap(unpacked);
   if (!valid.ok()) return valid.error();
   if (valid->batch.codec() == log::Codec::kZstd && produced->call->version() < 7)
     return fail(Code::kUnsupportedCompression, "zstd needs Produce version 7");
-  ++produced->left;
+  std::int64_t append_time = -1;
+  AFDG_ASSIGN(const std::string_view stored,
+              with_times(broker, *produced->call, settings, *valid, append_time));
+  const bool waits = !settings.relaxed;  // else it is answered before it is on the disk
+  if (waits) ++produced->left;
   const auto appended = broker.log().append(
-      place.partition, records, place.epoch,
-      [&broker, produced, topic, partition](log::AppendOutcome outcome) {
+      place.partition, stored, place.epoch,
+      [&broker, produced, topic, partition, waits](log::AppendOutcome outcome) {
+        if (!waits) return;
         broker.later([produced, topic, partition, outcome] {
           if (outcome != log::AppendOutcome::kCommitted) {
             auto& answer = produced->at(topic, partition);
@@ -85,12 +122,13 @@ Status append(Broker& broker, const std::shared_ptr<Produced>& produced, const P
       },
       log::CrcCheck::kCallerHasVerifiedTheseBytes);
   if (!appended.ok()) {
-    --produced->left;
+    if (waits) --produced->left;
     return appended.error();
   }
   broker.appended();
   broker.counters().produced_bytes.fetch_add(records.size(), std::memory_order_relaxed);
   produced->at(topic, partition).base_offset = appended->base.value();
+  produced->at(topic, partition).log_append_time_ms = append_time;
   if (const auto ends = broker.log().ends(place.partition); ends.ok())
     produced->at(topic, partition).log_start_offset = ends->start.value();
   return {};

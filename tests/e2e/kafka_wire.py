@@ -376,7 +376,7 @@ def killed(folder):
             with contextlib.suppress(EOFError, OSError), Client(at.address) as client:
                 for turn in range(1_000_000):
                     value = f"{name}-{turn}".encode()
-                    error, offset = client.produce(topic, wire.batch([value], timestamp=0), acks=1 if turn % 2 else -1, partition=partition)
+                    error, offset = client.produce(topic, wire.batch([value]), acks=1 if turn % 2 else -1, partition=partition)
                     if error != wire.NONE:
                         refused.append(error)
                         return
@@ -415,4 +415,5 @@ def killed(folder):
         print(f"         {len(told)} acknowledged, {len(found)} found", flush=True)
 
 
-sys.exit(harness.run_cases(versions, garbage, refused_batches, fetch_edges, long_polls, pipelined, topics_come_and_go, idle_and_half, never_reads, half_sent, killed))
+if __name__ == "__main__":
+    sys.exit(harness.run_cases(versions, garbage, refused_batches, fetch_edges, long_polls, pipelined, topics_come_and_go, idle_and_half, never_reads, half_sent, killed))

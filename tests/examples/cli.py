@@ -97,6 +97,15 @@ def topics(server):
                         (("create", "t", "-c", "no.such=1"), 2), (("create", "t", "-c", "retention.ms=soon"), 2), (("create", "t", "-r", 2), 2)]:
         server.afdg("topic", *words, check=code)
     assert "relaxed" in server.afdg("topic", "create", "t", "-p", 2, "-c", "durability=relaxed").stdout
+    settings = lambda *words: {one["key"]: (one["value"], one["set"]) for one in loaded(server.afdg("-o", "json", "topic", "config", "t", *words))["settings"]}
+    assert settings() == {"durability": ("relaxed", True)}
+    assert settings("-c", "retention.ms=60000", "-c", "cleanup.policy=compact,delete", "--unset", "durability", "-p", 3) == \
+        {"retention.ms": ("60000", True), "cleanup.policy": ("compact,delete", True)}
+    assert settings("--all")["segment.ms"] == ("604800000", False) and len(server.afdg("topic", "describe", "t").stdout.splitlines()) > 3
+    for words, code in [(("t", "-c", "flush.ms=1"), 2), (("t", "-c", "x"), 2), (("t", "--unset", "no.such"), 2), (("t", "-p", 2), 2), (("nothing",), 3),
+                        (("nothing", "-p", 2), 3), (("bank.changes", "-c", "cleanup.policy=delete"), 8)]:
+        server.afdg("topic", "config", *words, check=code)
+    assert settings() == {"retention.ms": ("60000", True), "cleanup.policy": ("compact,delete", True)}
     server.afdg("topic", "delete", "t")
     # What follows waits at the end, shows what comes, and ends in order when it is interrupted.
     follows = subprocess.Popen([str(harness.BIN / "afdg"), "-s", server.address, "topic", "consume", "bank.messages", "--from", "end", "-f", "%k\\n"],
@@ -129,7 +138,7 @@ def others(server):
                         (("create", "a b"), 2), (("delete", "nothing"), 3), (("describe", "nothing"), 3), (("creat", "x"), 2), ((), 2)]:
         server.afdg("grid", *words, check=code)
     script = server.afdg("completion", "bash").stdout
-    done = subprocess.run(["bash", "-c", script + '\nCOMP_WORDS=(afdg topic con); COMP_CWORD=2; _afdg; echo "${COMPREPLY[*]}"'],
+    done = subprocess.run(["bash", "-c", script + '\nCOMP_WORDS=(afdg topic cons); COMP_CWORD=2; _afdg; echo "${COMPREPLY[*]}"'],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
     assert done.stdout == "consume\n", done
     helped = server.afdg("--help").stdout

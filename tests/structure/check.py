@@ -46,7 +46,7 @@ def check_format(root=project.ROOT, build=None):
 
 def check_generated(root=project.ROOT, build=None):
     problems = []
-    for generator in ("gen_errors.py", "gen_kafka.py"):
+    for generator in ("gen_errors.py", "gen_kafka.py", "gen_settings.py"):
         done = subprocess.run([sys.executable, str(root / "tools" / generator), "--check"], capture_output=True, text=True)
         if done.returncode != 0:
             problems.append(done.stderr.strip())

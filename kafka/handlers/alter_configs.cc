@@ -1,0 +1,47 @@
+#include "kafka/messages/alter_configs.h"
+
+#include "kafka/handlers/configs.h"
+#include "kafka/handlers/handlers.h"
+
+namespace afdg::kafka {
+namespace {
+
+struct Altered {
+  CallPtr call;
+  AlterConfigsRequest request;
+  std::vector<Altering> work;
+};
+
+}  // namespace
+
+// All settings of a topic at once: what is not named goes back to its default.
+void handlers::alter_configs(Broker& broker, const CallPtr& call) {
+  const auto altered = std::make_shared<Altered>();
+  altered->call = call;
+  if (!decode_or_hang_up(*call, altered->request)) return;
+  for (const auto& asked : altered->request.resources) {
+    Altering one;
+    one.type = asked.resource_type;
+    one.name = asked.resource_name;
+    one.change.replace = true;
+    for (const auto& config : asked.configs) {
+      // Kafka's older admin clients send null for "the default".
+      one.change.config.insert_or_assign(
+          std::string(config.name), config.value ? std::optional(std::string(*config.value)) : std::nullopt);
+    }
+    altered->work.push_back(std::move(one));
+  }
+  alter(broker, altered->work, altered->request.validate_only, [altered] {
+    AlterConfigsResponse response;
+    for (const Altering& one : altered->work) {
+      auto& out = response.responses.emplace_back();
+      out.error_code = one.error;
+      if (one.error != ErrorCode::kNone) out.error_message = one.text;
+      out.resource_type = one.type;
+      out.resource_name = one.name;
+    }
+    altered->call->reply(response);
+  });
+}
+
+}  // namespace afdg::kafka
