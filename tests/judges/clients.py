@@ -95,6 +95,14 @@ def java(script):
     return ["/usr/bin/python3", str(HERE / script)]
 
 
+def go(name):
+    """A program of tests/judges/go, with the modules that its go.mod and go.sum pin."""
+    tool = program("go", "golang-go")
+    built = CACHE / "go" / name
+    installing(tool, "build", "-mod=readonly", "-p", "2", "-o", str(built), f"./{name}", cwd=HERE / "go", GOTOOLCHAIN="local", GOFLAGS="")
+    return [str(built)]
+
+
 # name: (how to get its command, whether it belongs to the quick part)
 CLIENTS = {
     "kcat": (kcat, True),
@@ -103,6 +111,8 @@ CLIENTS = {
     "confluent-kafka": (confluent, True),
     "kafkajs": (kafkajs, False),
     "platformatic": (platformatic, False),
+    "franz-go": (lambda: go("franz"), False),
+    "sarama": (lambda: go("sarama"), False),
     "java-clients": (lambda: java("java_programs.py"), False),
     "kafka-programs": (lambda: java("java_tools.py"), False),
 }
