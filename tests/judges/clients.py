@@ -103,6 +103,17 @@ def go(name):
     return [str(built)]
 
 
+def rust():
+    """The program of tests/judges/rust. It is built outside the tree: its lock file would name the registry."""
+    home = CACHE / "rust"
+    (home / "src").mkdir(parents=True, exist_ok=True)
+    for file in ("Cargo.toml", "src/main.rs"):
+        if not (home / file).exists() or (home / file).read_text() != (HERE / "rust" / file).read_text():
+            (home / file).write_text((HERE / "rust" / file).read_text())
+    installing(program("cargo", "cargo"), "build", "-q", "-j2", cwd=home)
+    return [str(home / "target/debug/judge-rskafka")]
+
+
 # name: (how to get its command, whether it belongs to the quick part)
 CLIENTS = {
     "kcat": (kcat, True),
@@ -113,6 +124,7 @@ CLIENTS = {
     "platformatic": (platformatic, False),
     "franz-go": (lambda: go("franz"), False),
     "sarama": (lambda: go("sarama"), False),
+    "rskafka": (rust, False),
     "java-clients": (lambda: java("java_programs.py"), False),
     "kafka-programs": (lambda: java("java_tools.py"), False),
 }
