@@ -95,7 +95,7 @@ TEST(Frame, UnknownKeysAndVersionsAreRefusedByName) {
   ASSERT_EQ(version.code(), Code::kUnsupported);
   EXPECT_EQ(version.error().text(), "Produce (key 0) version 2 is not served here: use 3 to 11");
   for (const char* hex :
-       {"ffff000000000001ffff", "0001000d00000001ffff", "0003ffff00000001ffff", "7fff000000000001ffff"})
+       {"ffff000000000001ffff", "0001001200000001ffff", "0003ffff00000001ffff", "7fff000000000001ffff"})
     EXPECT_EQ(parse_request(from_hex(hex)).code(), Code::kUnsupported) << hex;
 }
 

@@ -51,6 +51,7 @@ std::shared_ptr<const kafka::ClusterView> view_of(const Routes& routes) {
         for (const auto& region : grid.regions) out.partitions.push_back({region.leader, region.epoch});
       }
     }
+    view->names.emplace(topic.id, topic.name);
     view->topics.emplace(topic.name, std::move(out));
   }
   return view;

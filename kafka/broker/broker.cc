@@ -84,9 +84,9 @@ const ClusterView::Topic* find_topic(const ClusterView& view, const Uuid& id) no
   return id.high == topic_uuid(view, TopicId(0)).high ? view.find(TopicId(id.low)) : nullptr;
 }
 
-Place find_partition(const ClusterView& view, std::string_view topic, std::int32_t partition) {
+Place find_partition(const ClusterView& view, const ClusterView::Topic* topic, std::int32_t partition) {
   Place place;
-  place.topic = view.find(topic);
+  place.topic = topic;
   if (place.topic == nullptr || partition < 0 ||
       static_cast<std::size_t>(partition) >= place.topic->partitions.size()) {
     place.error = ErrorCode::kUnknownTopicOrPartition;

@@ -132,7 +132,12 @@ struct Place {
   TopicPartition partition;
   Epoch epoch;
 };
-[[nodiscard]] Place find_partition(const ClusterView& view, std::string_view topic, std::int32_t partition);
+[[nodiscard]] Place find_partition(const ClusterView& view, const ClusterView::Topic* topic,
+                                   std::int32_t partition);
+[[nodiscard]] inline Place find_partition(const ClusterView& view, std::string_view topic,
+                                          std::int32_t partition) {
+  return find_partition(view, view.find(topic), partition);
+}
 /// What a client is told of an error of the log about a partition that is there.
 [[nodiscard]] ErrorCode topic_read_error(Code code) noexcept;
 /// The check of KIP-320: what the client believes of the leader against what is true.

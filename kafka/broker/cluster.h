@@ -51,15 +51,15 @@ struct ClusterView {
   NodeId self;
   std::vector<Node> nodes;  ///< those that can be reached by Kafka clients, ids ascending
   std::map<std::string, Topic, std::less<>> topics;
+  std::map<TopicId, std::string> names;  ///< of all topics
 
   [[nodiscard]] const Topic* find(std::string_view name) const {
     const auto found = topics.find(name);
     return found == topics.end() ? nullptr : &found->second;
   }
   [[nodiscard]] const Topic* find(TopicId id) const {
-    for (const auto& [name, topic] : topics)
-      if (topic.id == id) return &topic;
-    return nullptr;
+    const auto found = names.find(id);
+    return found == names.end() ? nullptr : find(found->second);
   }
 };
 

@@ -60,18 +60,21 @@ bool Fetches::answer(Waiting& waiting, bool last) {
   const auto least = static_cast<std::uint64_t>(std::max(request.min_bytes, 0));
   std::uint64_t found = 0;
   bool failed = false;
+  const bool by_id = waiting.call->version() >= 13;
   waiting.reads.clear();
   response.responses.reserve(request.topics.size());
   for (const auto& topic : request.topics) {
     auto& out = response.responses.emplace_back();
     out.topic = topic.topic;
+    out.topic_id = topic.topic_id;
+    const ClusterView::Topic* known = by_id ? find_topic(*view, topic.topic_id) : view->find(topic.topic);
     out.partitions.reserve(topic.partitions.size());
     for (const auto& wanted : topic.partitions) {
       auto& part = out.partitions.emplace_back();
       part.partition_index = wanted.partition;
       part.high_watermark = -1;
-      const Place place = find_partition(*view, topic.topic, wanted.partition);
-      part.error_code = place.error;
+      const Place place = find_partition(*view, known, wanted.partition);
+      part.error_code = by_id && known == nullptr ? ErrorCode::kUnknownTopicId : place.error;
       if (part.error_code == ErrorCode::kNone)
         part.error_code = check_epoch(wanted.current_leader_epoch, place.epoch);
       if (part.error_code != ErrorCode::kNone) {

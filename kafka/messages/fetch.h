@@ -22,6 +22,7 @@ struct FetchRequest {
     std::int32_t last_fetched_epoch = -1;
     std::int64_t log_start_offset = -1;
     std::int32_t partition_max_bytes = 0;
+    Uuid replica_directory_id;
     static constexpr void fields(auto& v) {
       v(&Partition::partition, "Partition", since(0));
       v(&Partition::current_leader_epoch, "CurrentLeaderEpoch", since(9));
@@ -29,29 +30,45 @@ struct FetchRequest {
       v(&Partition::last_fetched_epoch, "LastFetchedEpoch", since(12));
       v(&Partition::log_start_offset, "LogStartOffset", since(5));
       v(&Partition::partition_max_bytes, "PartitionMaxBytes", since(0));
+      v(&Partition::replica_directory_id, "ReplicaDirectoryId", since(17).tagged(0));
     }
   };
 
   struct Topic {
     std::string_view topic;
+    Uuid topic_id;
     std::vector<Partition> partitions;
     static constexpr void fields(auto& v) {
-      v(&Topic::topic, "Topic", since(0));
+      v(&Topic::topic, "Topic", versions(0, 12));
+      v(&Topic::topic_id, "TopicId", since(13));
       v(&Topic::partitions, "Partitions", since(0));
     }
   };
 
   struct ForgottenTopic {
     std::string_view topic;
+    Uuid topic_id;
     std::vector<std::int32_t> partitions;
     static constexpr void fields(auto& v) {
-      v(&ForgottenTopic::topic, "Topic", since(7));
+      v(&ForgottenTopic::topic, "Topic", versions(7, 12));
+      v(&ForgottenTopic::topic_id, "TopicId", since(13));
       v(&ForgottenTopic::partitions, "Partitions", since(7));
+    }
+  };
+
+  struct ReplicaState {
+    std::int32_t replica_id = -1;
+    std::int64_t replica_epoch = -1;
+    friend constexpr bool operator==(const ReplicaState&, const ReplicaState&) noexcept = default;
+    static constexpr void fields(auto& v) {
+      v(&ReplicaState::replica_id, "ReplicaId", since(15));
+      v(&ReplicaState::replica_epoch, "ReplicaEpoch", since(15));
     }
   };
 
   std::optional<std::string_view> cluster_id;
   std::int32_t replica_id = -1;
+  ReplicaState replica_state;
   std::int32_t max_wait_ms = 0;
   std::int32_t min_bytes = 0;
   std::int32_t max_bytes = 0x7fff'ffff;
@@ -63,7 +80,8 @@ struct FetchRequest {
   std::string_view rack_id;
   static constexpr void fields(auto& v) {
     v(&FetchRequest::cluster_id, "ClusterId", since(12).nullable(12).tagged(0));
-    v(&FetchRequest::replica_id, "ReplicaId", since(0));
+    v(&FetchRequest::replica_id, "ReplicaId", versions(0, 14));
+    v(&FetchRequest::replica_state, "ReplicaState", since(15).tagged(1));
     v(&FetchRequest::max_wait_ms, "MaxWaitMs", since(0));
     v(&FetchRequest::min_bytes, "MinBytes", since(0));
     v(&FetchRequest::max_bytes, "MaxBytes", since(3));
@@ -149,10 +167,25 @@ struct FetchResponse {
 
   struct Topic {
     std::string_view topic;
+    Uuid topic_id;
     std::vector<Partition> partitions;
     static constexpr void fields(auto& v) {
-      v(&Topic::topic, "Topic", since(0));
+      v(&Topic::topic, "Topic", versions(0, 12));
+      v(&Topic::topic_id, "TopicId", since(13));
       v(&Topic::partitions, "Partitions", since(0));
+    }
+  };
+
+  struct NodeEndpoint {
+    std::int32_t node_id = 0;
+    std::string_view host;
+    std::int32_t port = 0;
+    std::optional<std::string_view> rack;
+    static constexpr void fields(auto& v) {
+      v(&NodeEndpoint::node_id, "NodeId", since(16));
+      v(&NodeEndpoint::host, "Host", since(16));
+      v(&NodeEndpoint::port, "Port", since(16));
+      v(&NodeEndpoint::rack, "Rack", since(16).nullable(16));
     }
   };
 
@@ -160,11 +193,13 @@ struct FetchResponse {
   ErrorCode error_code = ErrorCode::kNone;
   std::int32_t session_id = 0;
   std::vector<Topic> responses;
+  std::vector<NodeEndpoint> node_endpoints;
   static constexpr void fields(auto& v) {
     v(&FetchResponse::throttle_time_ms, "ThrottleTimeMs", since(1));
     v(&FetchResponse::error_code, "ErrorCode", since(7));
     v(&FetchResponse::session_id, "SessionId", since(7));
     v(&FetchResponse::responses, "Responses", since(0));
+    v(&FetchResponse::node_endpoints, "NodeEndpoints", since(16).tagged(0));
   }
 };
 

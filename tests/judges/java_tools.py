@@ -60,7 +60,7 @@ def topics():
     again = java.run("TopicCommand", *where, "--create", "--topic", topic, check=False)
     assert again.returncode == 1 and "already exists" in again.stdout, again.stdout
     refused = java.run("TopicCommand", *where, "--create", "--topic", topic + "x", "--config", "no.such.setting=1", check=False)
-    assert refused.returncode == 1 and "Unknown topic config name: no.such.setting" in refused.stdout, refused.stdout
+    assert refused.returncode == 1 and "no.such.setting" in refused.stdout, refused.stdout
     refused = java.run("TopicCommand", *where, "--create", "--topic", topic + "x", "--replication-factor", "3", check=False)
     assert refused.returncode == 1 and "InvalidReplicationFactorException" in refused.stderr, refused.stdout + refused.stderr
     said = java.run("TopicCommand", *where, "--describe", "--topic", topic).stdout
@@ -69,7 +69,7 @@ def topics():
     java.run("TopicCommand", *where, "--alter", "--topic", topic, "--partitions", "3")
     has(java.run("TopicCommand", *where, "--describe", "--topic", topic).stdout, "PartitionCount: 3")
     fewer = java.run("TopicCommand", *where, "--alter", "--topic", topic, "--partitions", "2", check=False)
-    assert fewer.returncode == 1 and "2 would not be an increase" in fewer.stdout, fewer.stdout
+    assert fewer.returncode == 1 and "currently has 3 partition" in fewer.stdout, fewer.stdout
 
 
 def no_topics_yet():
@@ -90,7 +90,7 @@ def configs():
     has(big.stdout + big.stderr, "RecordTooLargeException")
     java.run(command, *where, "--alter", "--topic", topic, "--delete-config", "max.message.bytes")
     assert "max.message.bytes=200000" not in java.run(command, *where, "--describe", "--topic", topic).stdout
-    for wrong, why in (("no.such.setting=1", "Unknown topic config name: no.such.setting"), ("retention.ms=soon", "retention.ms"), ("cleanup.policy=burn", "cleanup.policy")):
+    for wrong, why in (("no.such.setting=1", "no.such.setting"), ("retention.ms=soon", "retention.ms"), ("cleanup.policy=burn", "cleanup.policy")):
         refused = java.run(command, *where, "--alter", "--topic", topic, "--add-config", wrong, check=False)
         assert refused.returncode == 1 and "InvalidConfigurationException" in refused.stderr and why in refused.stderr, refused.stdout + refused.stderr[:300]
     has(java.run(command, *where, "--describe", "--broker", "1", "--all").stdout, r"message\.max\.bytes=\d+ ", r"log\.retention\.(ms|hours)=\S+ ")
