@@ -348,38 +348,6 @@ Status Log::Impl::advance_start(TopicPartition id, Offset to) {
   return submit_and_wait(part);
 }
 
-Result<Offset> Log::Impl::read(Shard& shard, Offset from, std::size_t bytes_max, std::string& out) {
-  out.clear();
-  Offset limit;
-  {
-    const std::lock_guard lock(shard.tail_mutex);
-    AFDG_TRY(shard.fault);
-    if (from < shard.start || from > shard.committed_end) {
-      return fail(Code::kOutOfRange, shard.name + ": offset " + std::to_string(from.value()) +
-                                         " is not in [" + std::to_string(shard.start.value()) + ", " +
-                                         std::to_string(shard.committed_end.value()) +
-                                         "]: read between them");
-    }
-    if (from == shard.committed_end) return from;
-    if (from >= shard.written_end) {
-      auto it = std::upper_bound(shard.tail.begin(), shard.tail.end(), from,
-                                 [](Offset o, const TailBatch& batch) { return o < batch.next; });
-      for (; it != shard.tail.end(); ++it) {
-        if (!out.empty() && out.size() + it->bytes.size() > bytes_max) break;
-        out.append(it->bytes);
-        from = it->next;
-      }
-      return from;
-    }
-    limit = std::min(shard.written_end, shard.committed_end);
-  }
-  const std::lock_guard io(shard.io_mutex);
-  if (!shard.partition) return fail(Code::kCorrupt, shard.name + ": its directory is missing");
-  auto next = shard.partition->read_verified(from, bytes_max, limit, out);
-  if (next.code() == Code::kCorrupt) record_fault(shard, next.error());
-  return next;
-}
-
 Result<PartitionDescription> Log::Impl::describe(TopicPartition id) const {
   AFDG_ASSIGN(const ShardRef shard, need(id));
   PartitionDescription out;
@@ -530,13 +498,6 @@ bool Log::pump() { return impl_->pump(); }
 Status Log::checkpoint() { return impl_->checkpoint(false); }
 Status Log::drain() { return impl_->drain(); }
 Status Log::close() { return impl_->close(); }
-
-Result<BatchBytes> Log::read_batches(TopicPartition partition, Offset from, std::size_t bytes_max) {
-  AFDG_ASSIGN(const ShardRef shard, impl_->need(partition));
-  BatchBytes out;
-  AFDG_ASSIGN(out.next, impl_->read(*shard, from, bytes_max, out.bytes));
-  return out;
-}
 
 Result<Offset> Log::find_time(TopicPartition partition, Timestamp at) {
   AFDG_ASSIGN(const ShardRef shard, impl_->need(partition));

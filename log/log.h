@@ -161,6 +161,14 @@ struct BatchBytes {
   Offset next;  ///< where to go on
 };
 
+/// Whole batches, in memory or in their file: one of the two is empty.
+struct Portion {
+  std::string bytes;
+  FileRange range;
+  Offset next;  ///< where to go on
+  [[nodiscard]] std::uint64_t size() const noexcept { return bytes.size() + range.size; }
+};
+
 /// Told of partitions that changed. Called after the completions of a commit, on the thread that called them,
 /// or on a thread of the log or of the caller that found the change; never two calls at once for one log. The
 /// commits of the whole log wait for it: hand over and return. A call is a hint, read to learn what changed.
@@ -233,6 +241,11 @@ class Log {
   /// one. Empty at the end. CRCs are checked on the way from a segment. Errors: kNotFound, kOutOfRange,
   /// kCorrupt, kIo.
   Result<BatchBytes> read_batches(TopicPartition partition, Offset from, std::size_t bytes_max);
+  /// As read_batches(), but leaves at least `in_file_min` bytes in their file, if there are so many in one
+  /// piece, for sendfile: the file stays readable, also after its deletion. CRCs of a stretch of a file are
+  /// checked once in the life of the process. A truncation meanwhile may change what was not yet sent.
+  Result<Portion> read_portion(TopicPartition partition, Offset from, std::size_t bytes_max,
+                               std::size_t in_file_min);
   /// Where to read from to see every record with a timestamp at or after `at`, and few before it: the time
   /// index, or the first batch that is not yet in a segment. Errors: kNotFound, kCorrupt, kIo.
   Result<Offset> find_time(TopicPartition partition, Timestamp at);

@@ -239,6 +239,11 @@ class Log::Impl {
   Status advance_start(TopicPartition id, Offset to);
   static Status fault_of(Shard& shard);
   /// Puts whole batches below the committed end into `out`; the next offset.
+  /// Appends to `out` when `from` is in memory or the end, and gives where to go on; else nothing, and
+  /// `limit` is up to where its file may be read.
+  static Result<std::optional<Offset>> read_tail(Shard& shard, Offset from, std::size_t bytes_max,
+                                                 std::string& out, Offset& limit);
+  Result<Portion> read_portion(Shard& shard, Offset from, std::size_t bytes_max, std::size_t in_file_min);
   Result<Offset> read(Shard& shard, Offset from, std::size_t bytes_max, std::string& out);
   Result<PartitionDescription> describe(TopicPartition id) const;
   Result<EpochLineage::EpochEnd> end_of_epoch(TopicPartition id, Epoch epoch) const;

@@ -145,6 +145,10 @@ class Partition {
   /// but at least one, all of them wholly below `limit`. Checks the headers it passes, not the CRCs. Errors:
   /// kOutOfRange (below start() or above end()), kCorrupt, kIo.
   Result<FileRange> read(Offset from, std::size_t bytes_max, Offset limit);
+  /// As read(), but its batches were checked, CRC included: each stretch of a file once in the life of the
+  /// process, what the process wrote itself never. What happens to the file later is seen by the reader's own
+  /// check of the CRC.
+  Result<FileRange> read_checked(Offset from, std::size_t bytes_max, Offset limit);
   /// As read(), but puts the bytes into `out` (replaced) and checks the CRC of each batch. Returns where to
   /// go on.
   Result<Offset> read_verified(Offset from, std::size_t bytes_max, Offset limit, std::string& out);

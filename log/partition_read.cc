@@ -30,6 +30,27 @@ Result<FileRange> Partition::read(Offset from, std::size_t bytes_max, Offset lim
   return nothing;
 }
 
+Result<FileRange> Partition::read_checked(Offset from, std::size_t bytes_max, Offset limit) {
+  AFDG_ASSIGN(FileRange range, read(from, bytes_max, limit));
+  if (range.size == 0) return range;
+  const auto segment = std::find_if(segments_.begin(), segments_.end(),
+                                    [&](const auto& one) { return one->file() == range.file; });
+  AFDG_ASSERT(segment != segments_.end(), "what was read is of a segment that is open");
+  const std::uint64_t end = range.position + range.size;
+  if ((*segment)->checked(range.position, end)) return range;
+  BatchScanner scanner(*range.file, {range.position, end}, BatchScanner::Depth::kWhole,
+                       options_.batch_bytes_max);
+  while (scanner.next()) {
+  }
+  if (!scanner.status().ok())
+    return note(fail(Code::kCorrupt, range.file->path() + " at position " +
+                                         std::to_string(scanner.position()) + ": " +
+                                         scanner.status().error().text()))
+        .error();
+  (*segment)->note_checked(range.position, end);
+  return range;
+}
+
 Result<Offset> Partition::read_verified(Offset from, std::size_t bytes_max, Offset limit, std::string& out) {
   out.clear();
   AFDG_ASSIGN(const FileRange range, read(from, bytes_max, limit));

@@ -259,6 +259,7 @@ Result<std::uint64_t> Segment::cut_tail() {
 }
 
 Status Segment::append(std::string_view batches) {
+  const std::uint64_t from = bytes_;
   if (Status written = file_->write_at(bytes_, batches); !written.ok()) {
     // Part of it may be there; whole batches of it must not come back after a crash.
     AFDG_TRY(file_->truncate(bytes_));
@@ -272,7 +273,18 @@ Status Segment::append(std::string_view batches) {
     bytes_ += *size;
     batches.remove_prefix(*size);
   }
+  note_checked(from, bytes_);
   return {};
+}
+
+void Segment::note_checked(std::uint64_t from, std::uint64_t to) noexcept {
+  if (from > checked_to_ || to < checked_from_) {
+    checked_from_ = from;
+    checked_to_ = to;
+  } else {
+    checked_from_ = std::min(checked_from_, from);
+    checked_to_ = std::max(checked_to_, to);
+  }
 }
 
 Status Segment::truncate_to(Offset to) {
@@ -280,6 +292,8 @@ Status Segment::truncate_to(Offset to) {
   AFDG_ASSIGN(const Place place, find(to));
   AFDG_TRY(file_->truncate(place.position));
   bytes_ = place.position;
+  checked_from_ = std::min(checked_from_, bytes_);
+  checked_to_ = std::min(checked_to_, bytes_);
   const Offset end = place.previous_end;
   index_.truncate_to(end - base_);
   time_index_.truncate_to(end - base_);

@@ -119,6 +119,13 @@ class Segment {
   /// made anew, with a line in `warnings`. Errors: kCorrupt (of the batches).
   Status verify(std::uint64_t& batches, std::uint64_t& records, std::vector<std::string>& warnings);
 
+  /// Whether the batches in [from, to) were found whole in the life of this process, or written by it.
+  [[nodiscard]] bool checked(std::uint64_t from, std::uint64_t to) const noexcept {
+    return from >= checked_from_ && to <= checked_to_;
+  }
+  /// Remembers that they were: one stretch, the one that was added to last.
+  void note_checked(std::uint64_t from, std::uint64_t to) noexcept;
+
   [[nodiscard]] Offset base() const noexcept { return base_; }
   [[nodiscard]] Offset end() const noexcept { return end_; }
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
@@ -166,6 +173,8 @@ class Segment {
   std::uint64_t bytes_ = 0;
   std::int64_t max_timestamp_ = -1;
   Offset max_timestamp_offset_{-1};
+  std::uint64_t checked_from_ = 0;
+  std::uint64_t checked_to_ = 0;
 };
 
 /// "00000000000000000042", the stem of a segment's files (Kafka's names).

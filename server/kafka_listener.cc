@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <thread>
 #include <unordered_map>
@@ -35,7 +37,8 @@ constexpr std::size_t kSmallFrameBytes = 16u << 10;  // larger ones are accounte
 constexpr std::size_t kTurnBytes = 4u << 20;         // read from one socket before the next has its turn
 constexpr std::size_t kGatherBytes = 64u << 10;      // small answers are joined up to this
 constexpr std::size_t kSmallAnswerBytes = 16u << 10;
-constexpr std::size_t kPiecesMax = 64;  // of one sendmsg
+constexpr std::size_t kPiecesMax = 64;                // of one sendmsg
+constexpr std::uint64_t kFileBytesAtOnce = 4u << 20;  // of one sendfile
 constexpr auto kIdleMax = std::chrono::minutes(10);
 constexpr auto kPartialMax = std::chrono::seconds(30);
 constexpr auto kUnreadMax = std::chrono::seconds(60);
@@ -126,6 +129,11 @@ class KafkaListener::State {
   using ClientPtr = std::shared_ptr<Client>;
 
   void run() {
+    // sendfile has no MSG_NOSIGNAL.
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
     loop_.enter();
     accept();
     sweep();
@@ -385,20 +393,9 @@ class KafkaListener::State {
     kafka::Writer* answer = client.connection->front();
     if (answer == nullptr) return Sent::kNothing;
     const auto pieces = answer->pieces();
-    iovec parts[kPiecesMax];
-    std::size_t count = 0;
-    for (std::size_t i = client.piece; i < pieces.size() && count < kPiecesMax; ++i) {
-      const kafka::Piece& piece = pieces[i];
-      const std::string_view bytes = piece.kind == kafka::Piece::Kind::kOwned
-                                         ? answer->owned(piece)
-                                         : std::string_view(piece.data, static_cast<std::size_t>(piece.size));
-      const std::size_t skip = i == client.piece ? static_cast<std::size_t>(client.piece_sent) : 0;
-      parts[count++] = {const_cast<char*>(bytes.data()) + skip, bytes.size() - skip};
-    }
-    msghdr message{};
-    message.msg_iov = parts;
-    message.msg_iovlen = count;
-    const ssize_t sent = ::sendmsg(client.socket.native_handle(), &message, MSG_NOSIGNAL);
+    const ssize_t sent = pieces[client.piece].kind == kafka::Piece::Kind::kExternal
+                             ? send_file(client, pieces[client.piece])
+                             : send_memory(client, *answer, pieces);
     std::uint64_t left = sent > 0 ? static_cast<std::uint64_t>(sent) : 0;
     while (client.piece < pieces.size() && left >= pieces[client.piece].size - client.piece_sent) {
       left -= pieces[client.piece].size - client.piece_sent;
@@ -412,6 +409,37 @@ class KafkaListener::State {
       client.connection->pop();
     }
     return judge(sent);
+  }
+
+  /// What is in memory, up to the next piece that is in a file.
+  static ssize_t send_memory(Client& client, kafka::Writer& answer, std::span<const kafka::Piece> pieces) {
+    iovec parts[kPiecesMax];
+    std::size_t count = 0;
+    std::size_t i = client.piece;
+    for (; i < pieces.size() && count < kPiecesMax && pieces[i].kind != kafka::Piece::Kind::kExternal; ++i) {
+      const kafka::Piece& piece = pieces[i];
+      const std::string_view bytes = piece.kind == kafka::Piece::Kind::kOwned
+                                         ? answer.owned(piece)
+                                         : std::string_view(piece.data, static_cast<std::size_t>(piece.size));
+      const std::size_t skip = i == client.piece ? static_cast<std::size_t>(client.piece_sent) : 0;
+      parts[count++] = {const_cast<char*>(bytes.data()) + skip, bytes.size() - skip};
+    }
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = count;
+    return ::sendmsg(client.socket.native_handle(), &message,
+                     MSG_NOSIGNAL | (i < pieces.size() ? MSG_MORE : 0));
+  }
+
+  static ssize_t send_file(Client& client, const kafka::Piece& piece) {
+    const log::FileRange& range = client.connection->front_file(piece.source);
+    auto at = static_cast<off_t>(range.position + client.piece_sent);
+    const ssize_t sent = ::sendfile(
+        client.socket.native_handle(), range.file->descriptor(), &at,
+        static_cast<std::size_t>(std::min<std::uint64_t>(range.size - client.piece_sent, kFileBytesAtOnce)));
+    if (sent != 0) return sent;
+    errno = EIO;  // the file is shorter than it was: what was announced cannot be sent
+    return -1;
   }
 
   /// Closes connections that cost something and do nothing.

@@ -77,6 +77,10 @@ Writer* Connection::front() noexcept {
   return calls_.empty() || !calls_.front()->finished_ ? nullptr : &calls_.front()->out_;
 }
 
+const log::FileRange& Connection::front_file(std::uint32_t source) const {
+  return calls_.front()->files_.at(source);
+}
+
 void Connection::pop() {
   Call& call = *calls_.front();
   const std::uint64_t held = call.frame_.size() + call.out_.size();

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "kafka/frame.h"
+#include "log/partition.h"
 
 namespace afdg::kafka {
 
@@ -50,7 +51,16 @@ class Call : public std::enable_shared_from_this<Call> {
   void hang_up(std::string why);
   /// Bytes that live until the answer was sent.
   std::string_view keep(std::string bytes) { return kept_.emplace_back(std::move(bytes)); }
-  void drop_kept() { kept_.clear(); }
+  /// A part of a file that the answer names by the number it returns (Records::external); read when it is
+  /// sent.
+  std::uint32_t keep(log::FileRange range) {
+    files_.push_back(std::move(range));
+    return static_cast<std::uint32_t>(files_.size() - 1);
+  }
+  void drop_kept() {
+    kept_.clear();
+    files_.clear();
+  }
   /// Runs `task` once every earlier request of this client was answered: now, perhaps. For what costs much,
   /// so that a client has one of it under way, as with Kafka.
   void when_first(std::function<void()> task);
@@ -66,6 +76,7 @@ class Call : public std::enable_shared_from_this<Call> {
   Request request_;
   Writer out_;
   std::deque<std::string> kept_;
+  std::vector<log::FileRange> files_;
   std::function<void()> abandoned_;
   std::function<void()> first_;
   bool finished_ = false;
@@ -97,6 +108,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] bool full() const noexcept;
   /// The next answer to send, in the order of the requests; null when there is none yet.
   [[nodiscard]] Writer* front() noexcept;
+  /// What an external piece of the answer at the front stands for.
+  [[nodiscard]] const log::FileRange& front_file(std::uint32_t source) const;
   void pop();
   /// All that was asked for is answered, or will not be: close.
   [[nodiscard]] bool over() const noexcept { return hang_up_ && calls_.empty(); }
