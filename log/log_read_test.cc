@@ -10,6 +10,7 @@ namespace afdg::log {
 namespace {
 
 constexpr TopicPartition kA{TopicId(7), PartitionIndex(0)};
+constexpr TopicPartition kB{TopicId(8), PartitionIndex(0)};  ///< of short segments
 constexpr std::size_t kBatches = 40;
 
 std::string batch(std::size_t number) {
@@ -18,6 +19,8 @@ std::string batch(std::size_t number) {
               std::string(1000, static_cast<char>(33 + number)));
   return std::string(builder.seal(Offset(0), Epoch(3)));
 }
+
+const std::size_t kBatchBytes = batch(0).size();
 
 /// On a real file system: only there a file has a descriptor.
 struct LogRead : ::testing::Test {
@@ -43,16 +46,18 @@ struct LogRead : ::testing::Test {
   }
   void open() {
     log = std::move(Log::open(fs, clock, options)).value();
-    ASSERT_TRUE(log->create_partition(kA, "seven").ok());
+    TopicOptions small;
+    small.segment_bytes = kBatchBytes * 10;
+    ASSERT_TRUE(log->create_partitions({{kA, "seven", {}}, {kB, "eight", small}}).ok());
   }
-  void fill() {
-    for (std::size_t i = 0; i < kBatches; ++i) ASSERT_TRUE(log->append(kA, batch(i), Epoch(3), nullptr).ok());
+  void fill(TopicPartition id) {
+    for (std::size_t i = 0; i < kBatches; ++i) ASSERT_TRUE(log->append(id, batch(i), Epoch(3), nullptr).ok());
   }
-  std::string segment() const { return directory + "/topics/seven-0/00000000000000000000.log"; }
+  std::string segment() const { return directory + "/topics/eight-0/00000000000000000000.log"; }
 };
 
 TEST_F(LogRead, APortionIsInMemoryOrInItsFileAndTheSameBytes) {
-  fill();
+  fill(kA);
   ASSERT_TRUE(log->lead());
   const auto tail = log->read_portion(kA, Offset(0), 1 << 20, 1);
   ASSERT_TRUE(tail.ok());
@@ -81,28 +86,27 @@ TEST_F(LogRead, APortionIsInMemoryOrInItsFileAndTheSameBytes) {
 }
 
 TEST_F(LogRead, DamageOfAnEarlierLifeIsFoundBeforeAFileIsHandedOut) {
-  fill();
+  fill(kB);
   ASSERT_TRUE(log->close().ok());
   log.reset();
   const auto file = std::move(fs.open(segment(), store::OpenMode::kReadWrite)).value();
-  const std::uint64_t size = file->size().value();
-  ASSERT_TRUE(file->write_at(size / kBatches * 5 + 200, "!").ok());
+  ASSERT_TRUE(file->write_at(kBatchBytes * 5 + 200, "!").ok());
   open();
   // Before the damage, and behind it, nothing is wrong; each stretch is looked at for itself.
-  const auto before = log->read_portion(kA, Offset(0), size / kBatches * 3, 1);
+  const auto before = log->read_portion(kB, Offset(0), kBatchBytes * 3, 1);
   ASSERT_TRUE(before.ok()) << before.error().text();
   EXPECT_EQ(before->next, Offset(3));
-  EXPECT_TRUE(log->read_portion(kA, Offset(20), 1 << 20, 1).ok());
-  EXPECT_TRUE(log->read_portion(kA, Offset(0), size / kBatches * 3, 1).ok());
-  const auto damaged = log->read_portion(kA, Offset(3), 1 << 20, 1);
+  EXPECT_TRUE(log->read_portion(kB, Offset(20), 1 << 20, 1).ok());
+  EXPECT_TRUE(log->read_portion(kB, Offset(0), kBatchBytes * 3, 1).ok());
+  const auto damaged = log->read_portion(kB, Offset(3), 1 << 20, 1);
   EXPECT_EQ(damaged.code(), Code::kCorrupt);
   EXPECT_NE(damaged.status().error().text().find("000.log"), std::string::npos);
-  EXPECT_EQ(log->read_portion(kA, Offset(0), 100, 1).code(), Code::kCorrupt) << "the partition is faulty now";
+  EXPECT_EQ(log->read_portion(kB, Offset(0), 100, 1).code(), Code::kCorrupt) << "the partition is faulty now";
 }
 
 TEST_F(LogRead, EndsOfEpochsAreThoseOfSegmentsAndMemory) {
   EXPECT_EQ(log->end_of_epoch(kA, Epoch(3))->end, Offset(-1)) << "nothing was written yet";
-  fill();
+  fill(kA);
   while (log->pump()) {
   }
   ASSERT_TRUE(log->append(kA, batch(0), Epoch(5), nullptr).ok());
@@ -112,7 +116,7 @@ TEST_F(LogRead, EndsOfEpochsAreThoseOfSegmentsAndMemory) {
   EXPECT_EQ(end(4).epoch, Epoch(3)) << "the largest one that is not above";
   EXPECT_EQ(end(5).end, Offset(kBatches + 1));
   EXPECT_EQ(end(2).epoch, Epoch(-1));
-  EXPECT_EQ(log->end_of_epoch({TopicId(8), PartitionIndex(0)}, Epoch(1)).code(), Code::kNotFound);
+  EXPECT_EQ(log->end_of_epoch({TopicId(9), PartitionIndex(0)}, Epoch(1)).code(), Code::kNotFound);
 }
 
 }  // namespace
