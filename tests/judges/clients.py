@@ -1,8 +1,10 @@
 """Where each client comes from and which command lets it judge. What is not on the machine comes from the registry of its language into build/judges."""
+import dataclasses
 import os
 import pathlib
 import shutil
 import subprocess
+import typing
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -103,6 +105,45 @@ def go(name):
     return [str(built)]
 
 
+def streams():
+    command = java("streams.py")
+    version = os.environ.get("KAFKA_VERSION", "4.3.0")
+    home = CACHE / f"streams-{version}"
+    if not (home / ".done").exists():
+        installing("mvn", "-q", "-B", "-f", str(HERE / "streams/pom.xml"), f"-Dkafka.version={version}", "dependency:copy-dependencies", f"-DoutputDirectory={home}/libs")
+        (home / ".done").touch()
+    return ["env", f"JUDGE_STREAMS={home / 'libs'}", *command]
+
+
+def librdkafka(*arguments):
+    """librdkafka's suite, built from the distribution's source package; its lists of sources are kept apart from the machine's own."""
+    java("librdkafka.py")  # some entries start Kafka's kafka-topics.sh
+    home = CACHE / "librdkafka"
+    built = home / "sources/tests/test-runner"
+    if not built.exists():
+        for header, package in (("rapidjson/document.h", "rapidjson-dev"), ("zlib.h", "zlib1g-dev"), ("zstd.h", "libzstd-dev"), ("lz4.h", "liblz4-dev")):
+            if not pathlib.Path("/usr/include", header).exists():
+                installing("apt-get", "install", "-y", "-q", "--no-install-recommends", package, DEBIAN_FRONTEND="noninteractive")
+        program("dpkg-source", "dpkg-dev")
+        shutil.rmtree(home, ignore_errors=True)
+        (home / "lists/partial").mkdir(parents=True)
+        (home / "parts").mkdir()
+        binary = [file for file in pathlib.Path("/etc/apt/sources.list.d").glob("*.sources")]
+        if not binary:
+            raise Missing("the distribution's sources are not described in the deb822 format")
+        for file in binary:
+            (home / "parts" / file.name).write_text(file.read_text().replace("Types: deb\n", "Types: deb-src\n"))
+        apart = ["-o", "Dir::Etc::SourceList=/dev/null", "-o", f"Dir::Etc::SourceParts={home}/parts", "-o", f"Dir::State::Lists={home}/lists",
+                 "-o", f"Dir::Cache={home}", "-o", "APT::Sandbox::User=root"]
+        installing("apt-get", *apart, "-q", "update")
+        installing("apt-get", *apart, "-q", "source", "--download-only", "librdkafka=2.0.2-1", cwd=home)
+        installing("dpkg-source", "--no-check", "-x", "librdkafka_2.0.2-1.dsc", "sources", cwd=home)
+        installing("./configure", "--disable-sasl", "--disable-ssl", "--disable-curl", cwd=home / "sources")
+        installing("make", "-j2", "libs", cwd=home / "sources")
+        installing("make", "-j2", "-C", "tests", "test-runner", cwd=home / "sources")
+    return ["env", f"JUDGE_LIBRDKAFKA={home / 'sources'}", "/usr/bin/python3", str(HERE / "librdkafka.py"), *arguments]
+
+
 def rust():
     """The program of tests/judges/rust. It is built outside the tree: its lock file would name the registry."""
     home = CACHE / "rust"
@@ -114,17 +155,26 @@ def rust():
     return [str(home / "target/debug/judge-rskafka")]
 
 
-# name: (how to get its command, whether it belongs to the quick part)
+@dataclasses.dataclass(frozen=True)
+class Client:
+    command: typing.Callable  # how to get the command that lets it judge; the broker's address is its last argument
+    quick: bool = False  # belongs to the quick part
+    auto_create: bool = True  # its broker makes a topic that is asked for
+
+
 CLIENTS = {
-    "kcat": (kcat, True),
-    "kafka-python-2.0.2": (lambda: kafka_python("2.0.2"), True),
-    "kafka-python-3.0.12": (lambda: kafka_python("3.0.12"), True),
-    "confluent-kafka": (confluent, True),
-    "kafkajs": (kafkajs, False),
-    "platformatic": (platformatic, False),
-    "franz-go": (lambda: go("franz"), False),
-    "sarama": (lambda: go("sarama"), False),
-    "rskafka": (rust, False),
-    "java-clients": (lambda: java("java_programs.py"), False),
-    "kafka-programs": (lambda: java("java_tools.py"), False),
+    "kcat": Client(kcat, quick=True),
+    "kafka-python-2.0.2": Client(lambda: kafka_python("2.0.2"), quick=True),
+    "kafka-python-3.0.12": Client(lambda: kafka_python("3.0.12"), quick=True),
+    "confluent-kafka": Client(confluent, quick=True),
+    "kafkajs": Client(kafkajs),
+    "platformatic": Client(platformatic),
+    "franz-go": Client(lambda: go("franz")),
+    "sarama": Client(lambda: go("sarama")),
+    "rskafka": Client(rust),
+    "java-clients": Client(lambda: java("java_programs.py")),
+    "kafka-programs": Client(lambda: java("java_tools.py")),
+    "kafka-streams": Client(streams),
+    "librdkafka": Client(librdkafka),
+    "librdkafka-no-auto-create": Client(lambda: librdkafka("--no-auto-create"), auto_create=False),
 }

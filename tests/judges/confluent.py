@@ -5,12 +5,13 @@ import sys
 
 import confluent_kafka
 import judge
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import OFFSET_BEGINNING, Consumer, ConsumerGroupState, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ConfigSource, NewPartitions, NewTopic
 
 at = judge.address()
 topic = judge.new_topic()
 single = judge.new_topic()
+members = judge.new_topic()
 sent = []
 START = 1_600_000_000_000
 
@@ -132,8 +133,17 @@ def unknown_topic():
     raise AssertionError("a topic that is not there was deleted")
 
 
+def refused(call, code):
+    try:
+        call()
+    except KafkaException as error:
+        assert error.args[0].code() == code, error
+    else:
+        raise AssertionError(f"it was not refused with error {code}")
+
+
 def group():
-    name = judge.new_topic()
+    name = members
     first = consumer(**{"group.id": name})
     first.subscribe([topic])
     found = take(first, len(sent) // 2, 20)
@@ -146,6 +156,55 @@ def group():
     judge.same(map(plain, found), sent)
 
 
+def group_admin():
+    listed = {one.group_id: one for one in admin().list_consumer_groups().result(15).valid}
+    assert listed[members].state == ConsumerGroupState.EMPTY, listed[members].state
+    described = admin().describe_consumer_groups([members])[members].result(15)
+    assert (described.state, described.members) == (ConsumerGroupState.EMPTY, []), (described.state, described.members)
+
+    def committed():
+        found = admin().list_consumer_group_offsets([ConsumerGroupTopicPartitions(members)])[members].result(15)
+        return {one.partition: one.offset for one in found.topic_partitions}
+
+    assert sum(committed().values()) > 0, committed()
+    admin().alter_consumer_group_offsets([ConsumerGroupTopicPartitions(members, [TopicPartition(topic, 1, 5)])])[members].result(15)
+    assert committed()[1] == 5, committed()
+    admin().delete_consumer_groups([members])[members].result(15)
+    refused(lambda: admin().delete_consumer_groups([members])[members].result(15), KafkaError.GROUP_ID_NOT_FOUND)
+
+
+def configs():
+    resource = ConfigResource(ConfigResource.Type.TOPIC, single)
+
+    def described():
+        return {name: (entry.value, entry.source) for name, entry in admin().describe_configs([resource])[resource].result(15).items()}
+
+    def alter(value):
+        change = ConfigResource(ConfigResource.Type.TOPIC, single, incremental_configs=[ConfigEntry("retention.ms", value, incremental_operation=AlterConfigOpType.SET)])
+        admin().incremental_alter_configs([change])[change].result(15)
+
+    before = described()
+    assert before["cleanup.policy"] == ("delete", ConfigSource.DEFAULT_CONFIG.value), before["cleanup.policy"]
+    alter("7200000000")
+    assert described()["retention.ms"] == ("7200000000", ConfigSource.DYNAMIC_TOPIC_CONFIG.value), described()["retention.ms"]
+    refused(lambda: alter("soon"), KafkaError.INVALID_CONFIG)
+    return f"{len(before)} settings of a topic listed"
+
+
+def more_partitions():
+    admin().create_partitions([NewPartitions(single, 3)])[single].result(15)
+    assert len(admin().list_topics(single, timeout=10).topics[single].partitions) == 3
+    refused(lambda: admin().create_partitions([NewPartitions(single, 2)])[single].result(15), KafkaError.INVALID_PARTITIONS)
+
+
+def delete_records():
+    place = TopicPartition(single, 0, 10)
+    assert admin().delete_records([place])[place].result(15).low_watermark == 10
+    reader = consumer()
+    assert reader.get_watermark_offsets(TopicPartition(single, 0), 10) == (10, 100)
+    reader.close()
+
+
 def delete():
     for future in admin().delete_topics([topic, single]).values():
         future.result(15)
@@ -154,7 +213,8 @@ def delete():
 
 
 tasks = {"metadata": metadata, "create": create, "consume": consume, "from_offset": from_offset, "from_time": from_time, "idempotent": idempotent,
-         "unknown_topic": unknown_topic, "group": group, "delete": delete}
+         "unknown_topic": unknown_topic, "group": group, "group_admin": group_admin, "configs": configs, "more_partitions": more_partitions,
+         "delete_records": delete_records, "delete": delete}
 for codec_name in ("none", "gzip", "snappy", "lz4", "zstd"):
     tasks[f"produce_{codec_name}"] = functools.partial(produce, codec_name)
 sys.exit(judge.main("confluent-kafka", confluent_kafka.__version__, tasks))
