@@ -1,18 +1,30 @@
 #!/usr/bin/python3
 """kafka-python judges a broker; run by the Python of the virtual environment that has it."""
+import contextlib
 import functools
 import sys
 
 import judge
 import kafka
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewPartitions, NewTopic
+from kafka.structs import OffsetAndMetadata
 
 at = judge.address()
 topic = judge.new_topic()
 single = judge.new_topic()
+members = judge.new_topic()
 sent = []
 OLD = kafka.__version__.startswith("2.0.")
+
+
+@contextlib.contextmanager
+def administrator():
+    client = KafkaAdminClient(bootstrap_servers=at)
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 def producer(**more):
@@ -141,7 +153,7 @@ def unknown_topic():
 
 
 def group():
-    name = judge.new_topic()
+    name = members
     first = KafkaConsumer(topic, bootstrap_servers=at, group_id=name, auto_offset_reset="earliest", consumer_timeout_ms=15000, enable_auto_commit=False)
     found = take(first, len(sent) // 2)
     first.commit()
@@ -150,6 +162,70 @@ def group():
     found += take(second, len(sent) - len(found))
     second.close()
     judge.same(map(plain, found), sent)
+
+
+def group_admin():
+    with administrator() as admin:
+        if OLD:
+            assert (members, "consumer") in admin.list_consumer_groups(), "it is not listed"
+            described = admin.describe_consumer_groups([members])[0]
+            assert (described.state, described.members) == ("Empty", []), described
+            committed, remove = admin.list_consumer_group_offsets(members), admin.delete_consumer_groups
+        else:
+            listed = {one["group_id"]: one for one in admin.list_groups()}[members]
+            assert listed["protocol_type"] == "consumer", listed
+            described = admin.describe_groups([members])[members]
+            assert not described["members"], described
+            committed, remove = admin.list_group_offsets(members)[members], admin.delete_groups
+            admin.alter_group_offsets(members, {TopicPartition(topic, 1): OffsetAndMetadata(5, "here", -1)})
+            found = admin.list_group_offsets(members)[members][TopicPartition(topic, 1)]
+            assert (found.offset, found.metadata) == (5, "here"), found
+        assert {place.topic for place in committed} == {topic} and sum(one.offset for one in committed.values()) > 0, committed
+        first, second = (remove([members]) for _ in range(2))
+        assert ("NoError" in str(first) or "OK" in str(first)) and "GroupIdNotFound" in str(second), (first, second)
+
+
+def configs():
+    def resource(**wanted):
+        return ConfigResource(ConfigResourceType.TOPIC, single, configs=wanted or None)
+
+    with administrator() as admin:
+        def described():
+            if OLD:
+                return {entry[0]: entry[1] for entry in admin.describe_configs([resource()])[0].resources[0][4]}
+            found = admin.describe_configs([resource()], config_filter="all")
+            return {name: entry["value"] for name, entry in next(iter(found.values()))[single].items()}
+
+        before = described()
+        assert before["cleanup.policy"] == "delete", before["cleanup.policy"]
+        admin.alter_configs([resource(**{"retention.ms": "7200000000"})])
+        assert described()["retention.ms"] == "7200000000", described()["retention.ms"]
+    return f"{len(before)} settings of a topic listed"
+
+
+def more_partitions():
+    with administrator() as admin:
+        admin.create_partitions({single: NewPartitions(3)} if OLD else {single: 3})
+        try:
+            admin.create_partitions({single: NewPartitions(2)} if OLD else {single: 2})
+        except kafka.errors.InvalidPartitionsError:
+            pass
+        else:
+            raise AssertionError("fewer partitions were not refused")
+    reader = consumer()
+    assert reader.partitions_for_topic(single) == {0, 1, 2}, reader.partitions_for_topic(single)
+    reader.close()
+
+
+def delete_records():
+    if OLD:
+        raise judge.Skip("this version has no such call")
+    with administrator() as admin:
+        admin.delete_records({TopicPartition(single, 0): 10})
+    reader = consumer()
+    place = TopicPartition(single, 0)
+    assert (reader.beginning_offsets([place])[place], reader.end_offsets([place])[place]) == (10, 100)
+    reader.close()
 
 
 def delete():
@@ -163,7 +239,8 @@ def delete():
 
 
 tasks = {"metadata": metadata, "create": create, "consume": consume, "from_offset": from_offset, "from_time": from_time, "idempotent": idempotent,
-         "unknown_topic": unknown_topic, "group": group, "delete": delete}
+         "unknown_topic": unknown_topic, "group": group, "group_admin": group_admin, "configs": configs, "more_partitions": more_partitions,
+         "delete_records": delete_records, "delete": delete}
 for name in ("none", "gzip", "snappy", "lz4", "zstd"):
     tasks[f"produce_{name}"] = functools.partial(produce, name)
 sys.exit(judge.main("kafka-python", kafka.__version__, tasks))

@@ -17,12 +17,12 @@ import time
 
 import java
 import judge
-from librdkafka_entries import AT_LENGTH, IDEMPOTENT, NO_AUTO_CREATE, NOT_RUN, PARTS, RUN
+from librdkafka_entries import IDEMPOTENT, NO_AUTO_CREATE, NOT_RUN, PARTS, RUN
 
 VERSION = "2.0.2"
 CLIENT = "librdkafka test suite"
 SOURCES = pathlib.Path(os.environ["JUDGE_LIBRDKAFKA"])
-SECONDS = 180  # for one entry
+SECONDS = 300  # for one entry
 BROKER_VERSION = "3.3.2"  # what the runner is told: the newest that this suite knows
 
 
@@ -40,7 +40,7 @@ def run(home, at, entry, part, idempotent, scenario):
     """(result, reason) of one entry, or of a part of it."""
     folder = pathlib.Path(tempfile.mkdtemp(dir=home))  # the suite leaves statistics where it runs
     (folder / "test.conf").write_text(f"bootstrap.servers={at}\n")
-    command = [str(SOURCES / "tests/test-runner"), "-p1", "-L", "-V", BROKER_VERSION, *([] if entry in AT_LENGTH else ["-Q"]), *(["-P"] if idempotent else []),
+    command = [str(SOURCES / "tests/test-runner"), "-p1", "-L", "-V", BROKER_VERSION, *(["-P"] if idempotent else []),
                *(["-s", scenario] if scenario else [])]
     env = dict(os.environ, TESTS=entry, RDKAFKA_TEST_CONF=str(folder / "test.conf"), KAFKA_PATH=str(home), BROKERS=at,
                LD_LIBRARY_PATH=f"{SOURCES / 'src'}:{SOURCES / 'src-cpp'}", **({"SUBTESTS": part} if part else {}))
@@ -52,11 +52,13 @@ def run(home, at, entry, part, idempotent, scenario):
         return "failed", f"not within {SECONDS} s"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    row = re.search(rf"^\| {re.escape(entry)} +\| +(\w+) \| +[\d.]+s \| ?(.*)$", said, re.M)
+    row = re.search(rf"^\| {re.escape(entry)} +\| +(\w+) \| +([\d.]+)s \| ?(.*)$", said, re.M)
+    if row and row[1] == "PASSED" and float(row[2]) < 0.005:
+        return "failed", "the suite says that it passed, but ran nothing of it"
     if row and row[1] == "PASSED":
         return "ok", ""
     if row and row[1] == "SKIPPED":
-        return "skipped", row[2].strip() or "skipped by the suite"
+        return "skipped", row[3].strip() or "skipped by the suite"
     why = re.search(r'^### Test "(.*?)" failed at (\S+) at [^\n]*\n(.*)', said, re.M)
     if os.environ.get("JUDGE_TRACE"):
         print(said, file=sys.stderr)

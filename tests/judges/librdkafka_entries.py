@@ -37,9 +37,6 @@ NO_AUTO_CREATE = ["0045_subscribe_update_topic_remove", "0045_subscribe_update_n
 IDEMPOTENT = """0001_multiobj 0002_unkpart 0003_msgmaxsize 0005_order 0011_produce_batch 0012_produce_consume 0013_null_msgs 0017_compression
 0036_partial_fetch 0048_partitioner 0070_null_empty 0073_headers 0085_headers 0114_sticky_partitioning""".split()
 
-# Not in quick mode, where they are skipped.
-AT_LENGTH = ("0082_fetch_max_bytes",)
-
 NOT_RUN = {
     "0028_long_topicnames": KNOWN,
     "0047_partial_buf_tmout": KNOWN,
