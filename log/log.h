@@ -76,10 +76,25 @@ struct LogOptions {
 struct TopicOptions {
   std::uint64_t segment_bytes = 64u << 20;
   std::chrono::milliseconds segment_age = std::chrono::hours(24 * 7);
-  /// Batches older than this may go; nothing: kept for ever. Whole segments, never the active one.
+  /// Kafka's cleanup.policy: whether what is old or too much may go, and whether what a later record of the
+  /// same key replaced may go. Neither: everything is kept.
+  bool cleanup_delete = true;
+  bool cleanup_compact = false;
+  /// With cleanup_delete. Batches older than this may go; nothing: kept for ever. Whole segments, never the
+  /// active one.
   std::optional<std::chrono::milliseconds> retention_age;
-  /// Oldest segments may go while a partition is larger than this; nothing: no limit.
+  /// With cleanup_delete. Oldest segments may go while a partition is larger than this; nothing: no limit.
   std::optional<std::uint64_t> retention_bytes;
+  /// With cleanup_compact. Bytes that were never cleaned, as a part of all that could be: from there on it is
+  /// done. 0 to 1.
+  double min_cleanable_dirty_ratio = 0.5;
+  /// With cleanup_compact. Younger records are left as they are.
+  std::chrono::milliseconds min_compaction_lag{0};
+  /// With cleanup_compact. A record that was not cleaned for so long is, whatever the ratio.
+  std::optional<std::chrono::milliseconds> max_compaction_lag;
+  /// With cleanup_compact. How long a tombstone (a key without a value) stays after it was first cleaned, for
+  /// readers that are on their way.
+  std::chrono::milliseconds delete_retention{std::chrono::hours(24)};
   /// Retention waits for MessageLog::set_applied. Set (and kept) by region_log() for messages and changes.
   bool held_by_region = false;
 };

@@ -1,14 +1,25 @@
 #include "log/log_list.h"
 
+#include <bit>
+#include <chrono>
+
 #include "base/codec.h"
 
 namespace afdg::log {
 namespace {
 
 constexpr std::string_view kMagic = "AFDGPART";
-constexpr std::uint16_t kVersion = 1;
+constexpr std::uint16_t kVersion = 2;  // 1: before topics could be compacted
 constexpr std::size_t kHead = 12;
 constexpr std::uint64_t kNone = ~std::uint64_t{0};
+// Flags.
+constexpr unsigned kHeld = 1;
+constexpr unsigned kDelete = 2;
+constexpr unsigned kCompact = 4;
+
+std::chrono::milliseconds ms_of(std::uint64_t value) {
+  return std::chrono::milliseconds(static_cast<std::int64_t>(value));
+}
 
 }  // namespace
 
@@ -26,7 +37,15 @@ std::string encode_partition_list(const std::vector<Log::NewPartition>& list) {
     put_be64(out,
              p.options.retention_age ? static_cast<std::uint64_t>(p.options.retention_age->count()) : kNone);
     put_be64(out, p.options.retention_bytes.value_or(kNone));
-    out.push_back(p.options.held_by_region ? '\1' : '\0');
+    out.push_back(static_cast<char>((p.options.held_by_region ? kHeld : 0) |
+                                    (p.options.cleanup_delete ? kDelete : 0) |
+                                    (p.options.cleanup_compact ? kCompact : 0)));
+    put_be64(out, std::bit_cast<std::uint64_t>(p.options.min_cleanable_dirty_ratio));
+    put_be64(out, static_cast<std::uint64_t>(p.options.min_compaction_lag.count()));
+    put_be64(out, p.options.max_compaction_lag
+                      ? static_cast<std::uint64_t>(p.options.max_compaction_lag->count())
+                      : kNone);
+    put_be64(out, static_cast<std::uint64_t>(p.options.delete_retention.count()));
   }
   store_be32(out.data() + 8, crc32c(std::string_view(out).substr(kHead)));
   return out;
@@ -40,7 +59,8 @@ Result<std::vector<Log::NewPartition>> decode_partition_list(std::string_view by
     return fail(Code::kCorrupt, "its CRC does not match its bytes");
   }
   ByteReader in(bytes.substr(kHead));
-  if (const std::uint16_t version = in.be16(); version > kVersion) {
+  const std::uint16_t version = in.be16();
+  if (version > kVersion) {
     return fail(Code::kNewerFormat, "its format is version " + std::to_string(version) +
                                         ", this program reads up to version " + std::to_string(kVersion) +
                                         ": start the newer program");
@@ -53,12 +73,22 @@ Result<std::vector<Log::NewPartition>> decode_partition_list(std::string_view by
     p.partition.partition = PartitionIndex(static_cast<std::int32_t>(in.be32()));
     p.topic_name = in.sized();
     p.options.segment_bytes = in.be64();
-    p.options.segment_age = std::chrono::milliseconds(static_cast<std::int64_t>(in.be64()));
+    p.options.segment_age = ms_of(in.be64());
     if (const std::uint64_t age = in.be64(); age != kNone) {
-      p.options.retention_age = std::chrono::milliseconds(static_cast<std::int64_t>(age));
+      p.options.retention_age = ms_of(age);
     }
     if (const std::uint64_t size = in.be64(); size != kNone) p.options.retention_bytes = size;
-    p.options.held_by_region = (in.u8() & 1) != 0;
+    const unsigned flags = in.u8();
+    p.options.held_by_region = (flags & kHeld) != 0;
+    if (version >= 2) {
+      p.options.cleanup_delete = (flags & kDelete) != 0;
+      p.options.cleanup_compact = (flags & kCompact) != 0;
+      p.options.min_cleanable_dirty_ratio = std::bit_cast<double>(in.be64());
+      p.options.min_compaction_lag = ms_of(in.be64());
+      if (const std::uint64_t lag = in.be64(); lag != kNone) p.options.max_compaction_lag = ms_of(lag);
+      p.options.delete_retention = ms_of(in.be64());
+      if (!(p.options.min_cleanable_dirty_ratio >= 0 && p.options.min_cleanable_dirty_ratio <= 1)) break;
+    }
     if (in.failed() || p.partition.partition.value() < 0 || !check_topic_name(p.topic_name).ok()) break;
     list.push_back(std::move(p));
   }

@@ -377,7 +377,7 @@ void Log::Impl::retain() {
       if (options.held_by_region) limit = shard->retention_limit;
       if (shard->producers) shard->producers->expire(producer_time());
     }
-    if (!options.retention_age && !options.retention_bytes) continue;
+    if (!options.cleanup_delete || (!options.retention_age && !options.retention_bytes)) continue;
     Offset to{0};
     {
       const std::lock_guard io(shard->io_mutex);

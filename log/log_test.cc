@@ -7,7 +7,6 @@
 
 #include "base/codec.h"
 #include "log/batch.h"
-#include "log/log_list.h"
 #include "store/testing/fault_file_system.h"
 
 namespace afdg::log {
@@ -557,23 +556,28 @@ TEST(Log, AThreadThatLeadsTakesNobodysWakeUpAway) {
   EXPECT_EQ(committed.load(), 3001) << "the journal's thread sleeps through an append";
 }
 
-TEST(PartitionList, ComesBackAndEveryFlippedByteIsNoticed) {
+TEST(Log, NothingGoesByAgeOrSizeFromATopicThatOnlyCompacts) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
   TopicOptions options;
-  options.retention_age = std::chrono::hours(1);
-  options.held_by_region = true;
-  const std::string bytes = encode_partition_list({{kPlain, "plain", {}}, {kRegion.dead, "g.dead", options}});
-  const auto back = decode_partition_list(bytes);
-  ASSERT_TRUE(back.ok());
-  ASSERT_EQ(back->size(), 2u);
-  EXPECT_EQ((*back)[1].topic_name, "g.dead");
-  EXPECT_EQ((*back)[1].options.retention_age, options.retention_age);
-  EXPECT_TRUE((*back)[1].options.held_by_region);
-  EXPECT_FALSE((*back)[0].options.retention_bytes.has_value());
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    std::string damaged = bytes;
-    damaged[i] ^= 1;
-    EXPECT_EQ(decode_partition_list(damaged).code(), Code::kCorrupt) << i;
-  }
+  options.segment_bytes = 1000;
+  options.retention_bytes = 1000;
+  options.retention_age = std::chrono::milliseconds(1);
+  options.cleanup_delete = false;
+  ASSERT_TRUE(o.log->create_partition(kPlain, "plain", options).ok());
+  const auto round = [&] {
+    ASSERT_TRUE(o.log->append(kPlain, batch(std::string(500, 'v')), Epoch(0), nullptr).ok());
+    o.log->pump();
+    o.clock.advance(std::chrono::seconds(10));
+    o.log->pump();
+    o.log->pump();
+  };
+  for (int i = 0; i < 10; ++i) round();
+  EXPECT_EQ(o.log->ends(kPlain)->start, Offset(0));
+  options.cleanup_delete = true;
+  ASSERT_TRUE(o.log->create_partition(kPlain, "plain", options).ok());
+  for (int i = 0; i < 2; ++i) round();
+  EXPECT_GT(o.log->ends(kPlain)->start, Offset(5));
 }
 
 }  // namespace
