@@ -249,6 +249,32 @@ def log_cleaner():
     return re.search(r"Validated \d+ values, 0 mismatches", done.stdout)[0]
 
 
+def compaction():
+    """A compacted topic loses what is overwritten, keeps the newest of each key, and offsets stay."""
+    name = judge.new_topic()
+    settings = ("cleanup.policy=compact", "segment.bytes=1048576", "min.cleanable.dirty.ratio=0.01", "min.compaction.lag.ms=0")
+    java.run("TopicCommand", *where, "--create", "--topic", name, "--partitions", "1", *(part for one in settings for part in ("--config", one)))
+    newest = {}
+    for turn in range(3):
+        some = [(f"key-{index % 50}", f"{turn}-{index}-" + "x" * 1000) for index in range(1500)]
+        newest.update(some)
+        java.run("ConsoleProducer", *where, "--topic", name, "--reader-property", "parse.key=true", input="".join(f"{key}\t{value}\n" for key, value in some))
+    end = time.monotonic() + 90
+    while True:
+        said = java.run("consumer.ConsoleConsumer", *where, "--topic", name, "--partition", "0", "--offset", "earliest", "--timeout-ms", "3000", "--formatter-property",
+                        "print.key=true", "--formatter-property", "print.offset=true").stdout
+        found = [line.split("\t") for line in said.splitlines()]
+        places = [int(place.split(":")[1]) for place, _, _ in found]
+        assert places == sorted(set(places)), "offsets are not in order"
+        assert {key: value for _, key, value in found} == newest, "the newest values are not there"
+        if len(found) < 2500:
+            break
+        assert time.monotonic() < end, f"not compacted: {len(found)} of 4500 records are there after 90 s"
+        time.sleep(1)
+    assert offsets(name) == {0: 4500}, offsets(name)
+    return f"{len(found)} of 4500 records are left"
+
+
 def compatibility():
     if "newtopic" in java.run("TopicCommand", *where, "--list").stdout.split():  # its name cannot be chosen
         java.run("TopicCommand", *where, "--delete", "--topic", "newtopic")
@@ -299,5 +325,6 @@ tasks = {"BrokerApiVersionsCommand": api_versions, "ClusterTool": cluster, "Topi
          "VerifiableConsumer, cooperative, a member dies": lambda: rebalance("CooperativeStickyAssignor"),
          "ConsumerGroupCommand": groups, "ProducerPerformance": producer_performance, "ConsumerPerformance": consumer_performance,
          "EndToEndLatency": latency, "DeleteRecordsCommand": delete_records, "LogDirsCommand": log_dirs, "LogCompactionTester": log_cleaner,
+         "ConsoleConsumer of a compacted topic": compaction,
          "ClientCompatibilityTest": compatibility, "DumpLogSegments": segments, "TopicCommand --delete": delete}
 sys.exit(judge.main("Kafka's programs", java.VERSION, tasks, order=list(tasks)))

@@ -54,6 +54,7 @@ export async function main(client, version, address, judged) {
   for (const task of tasks.filter(name => name in judged && (process.env.JUDGE_TASK ?? name) === name)) {
     let result = 'ok'
     let reason = ''
+    const begun = Date.now()
     try {
       reason = await judged[task]() ?? ''
     } catch (error) {
@@ -62,6 +63,7 @@ export async function main(client, version, address, judged) {
       reason = result === 'skipped' ? error.message : `${error.name}: ${error.message}`.slice(0, 400)
       failed ||= result === 'failed'
     }
+    console.error(`${client} ${version} ${task}: ${(Date.now() - begun) / 1000} s`)
     console.log(JSON.stringify({ client, version, task, result, reason }))
   }
   process.exit(failed ? 1 : 0)
