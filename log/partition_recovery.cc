@@ -195,6 +195,8 @@ Status Partition::recover_tail(std::size_t first, Offset recovery_point, Recover
     }
   }
   active_dirty_ = true;
+  // The name of a segment that was begun after the last sync may be lost; the first one's was made durable.
+  if (active().base() >= recovery_point && active().base() != Offset(0)) directory_dirty_ = true;
   end_ = std::max(end_, start_);
   synced_end_ = std::max(recovery_point, start_);
   write_back_from_ = active().bytes();
@@ -209,7 +211,7 @@ Status Partition::recover_lineage(Offset scanned_from, const EpochLineage& scann
   if (stored.code() == Code::kNewerFormat)
     return fail(Code::kNewerFormat, path + ": " + stored.error().text());
   if (text.code() == Code::kIo) return text.error();
-  lineage_version_ = 1;  // written at the next sync
+  lineage_version_ = 1;  // written at the next sync, unless it is there already
   const bool scanned_all = scanned_from <= segments_.front()->base();
   if (stored.ok() || scanned_all) {
     if (stored.ok()) lineage_ = std::move(*stored);
@@ -218,6 +220,7 @@ Status Partition::recover_lineage(Offset scanned_from, const EpochLineage& scann
     lineage_.truncate_to(scanned_from);
     for (const auto& entry : scanned.entries()) lineage_.assign(entry.epoch, entry.start);
     lineage_.advance_start(start_);
+    if (text.ok() && lineage_.encode() == *text) lineage_stored_ = lineage_version_;
     return {};
   }
   lineage_.clear();

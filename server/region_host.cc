@@ -22,11 +22,18 @@ log::TopicOptions topic_options(const catalog::Topic& topic) {
   // The catalog has checked them; one of a newer version may know more, and then the defaults hold.
   TopicSettings settings;
   if (auto read = read_topic_settings(topic.config, role); read.ok()) settings = std::move(*read);
+  using std::chrono::milliseconds;
   log::TopicOptions options;
   options.segment_bytes = static_cast<std::uint64_t>(settings.segment_bytes);
   options.segment_age = std::chrono::milliseconds(settings.segment_ms);
   options.held_by_region = role == TopicRole::kMessages || role == TopicRole::kChanges;
-  if (!settings.cleanup_delete || role == TopicRole::kChanges) return options;
+  options.cleanup_delete = settings.cleanup_delete;
+  options.cleanup_compact = settings.cleanup_compact;
+  options.min_cleanable_dirty_ratio = settings.min_cleanable_dirty_ratio;
+  options.min_compaction_lag = milliseconds(settings.min_compaction_lag_ms);
+  if (settings.max_compaction_lag_ms != INT64_MAX)
+    options.max_compaction_lag = milliseconds(settings.max_compaction_lag_ms);
+  options.delete_retention = milliseconds(settings.delete_retention_ms);
   if (settings.retention_ms) options.retention_age = std::chrono::milliseconds(*settings.retention_ms);
   if (settings.retention_bytes)
     options.retention_bytes = static_cast<std::uint64_t>(*settings.retention_bytes);
