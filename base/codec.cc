@@ -70,16 +70,51 @@ std::uint32_t crc32c_table(std::string_view bytes, std::uint32_t c) noexcept {
 }
 
 #if defined(__x86_64__)
+/// What a CRC becomes after kLaneBytes zero bytes, by the CRC's bytes: it is linear.
+constexpr std::size_t kLaneBytes = 1024;
+struct CrcShift {
+  std::uint32_t of[4][256] = {};
+  constexpr CrcShift() {
+    std::uint32_t bit[32] = {};
+    for (int i = 0; i < 32; ++i) {
+      std::uint32_t c = std::uint32_t{1} << i;
+      for (std::size_t n = 0; n < kLaneBytes; ++n) c = kCrcTable[c & 0xff] ^ (c >> 8);
+      bit[i] = c;
+    }
+    for (int byte = 0; byte < 4; ++byte)
+      for (int value = 0; value < 256; ++value)
+        for (int i = 0; i < 8; ++i)
+          if ((value >> i) & 1) of[byte][value] ^= bit[8 * byte + i];
+  }
+  [[nodiscard]] std::uint32_t operator()(std::uint64_t c) const noexcept {
+    return of[0][c & 0xff] ^ of[1][(c >> 8) & 0xff] ^ of[2][(c >> 16) & 0xff] ^ of[3][(c >> 24) & 0xff];
+  }
+};
+constexpr CrcShift kCrcShift;
+
+std::uint64_t word_at(const char* at) noexcept {
+  std::uint64_t word;
+  std::memcpy(&word, at, 8);
+  return word;
+}
+
+/// The instruction takes three cycles and a new one can begin in each: three stretches side by side.
 __attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(std::string_view bytes,
                                                              std::uint32_t c) noexcept {
   const char* at = bytes.data();
   std::size_t left = bytes.size();
   std::uint64_t c64 = c;
-  for (; left >= 8; at += 8, left -= 8) {
-    std::uint64_t word;
-    std::memcpy(&word, at, 8);
-    c64 = _mm_crc32_u64(c64, word);
+  for (; left >= 3 * kLaneBytes; at += 3 * kLaneBytes, left -= 3 * kLaneBytes) {
+    std::uint64_t second = 0;
+    std::uint64_t third = 0;
+    for (std::size_t i = 0; i < kLaneBytes; i += 8) {
+      c64 = _mm_crc32_u64(c64, word_at(at + i));
+      second = _mm_crc32_u64(second, word_at(at + kLaneBytes + i));
+      third = _mm_crc32_u64(third, word_at(at + 2 * kLaneBytes + i));
+    }
+    c64 = kCrcShift(kCrcShift(c64) ^ second) ^ third;
   }
+  for (; left >= 8; at += 8, left -= 8) c64 = _mm_crc32_u64(c64, word_at(at));
   c = static_cast<std::uint32_t>(c64);
   for (; left > 0; ++at, --left) c = _mm_crc32_u8(c, static_cast<std::uint8_t>(*at));
   return c;

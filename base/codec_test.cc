@@ -206,6 +206,15 @@ TEST(Crc32c, InstructionAndTableAgreeAndContinue) {
         << "AFDG_SEED=" << first_seed();
     ASSERT_EQ(crc32c_portable(view.substr(cut), crc32c_portable(view.substr(0, cut))), crc32c(view));
   }
+  // Sizes about those at which it goes on in several stretches.
+  std::string large(20'000, '\0');
+  for (auto& c : large) c = static_cast<char>(random.next());
+  for (const std::size_t size : {3071, 3072, 3073, 6143, 6144, 6145, 9216, 12'345, 19'991}) {
+    const auto view = std::string_view(large).substr(size % 9, size);
+    const std::size_t cut = random.next() % size;
+    ASSERT_EQ(crc32c(view), crc32c_portable(view)) << size << " AFDG_SEED=" << first_seed();
+    ASSERT_EQ(crc32c(view.substr(cut), crc32c(view.substr(0, cut))), crc32c(view)) << size;
+  }
 }
 
 // The values of Apache Kafka's own test of Utils.murmur2.
