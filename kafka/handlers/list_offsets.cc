@@ -1,9 +1,11 @@
 #include "kafka/messages/list_offsets.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "kafka/handlers/handlers.h"
 #include "log/batch.h"
+#include "log/codecs.h"
 
 namespace afdg::kafka {
 namespace {
@@ -20,8 +22,9 @@ struct Found {
 };
 
 /// The first record at or after a time.
-Result<Found> at_time(log::Log& log, TopicPartition partition, std::int64_t time, Offset end) {
+Result<Found> at_time(log::Log& log, TopicPartition partition, std::int64_t time, Offset start, Offset end) {
   AFDG_ASSIGN(Offset from, log.find_time(partition, Timestamp(std::chrono::milliseconds(time))));
+  std::string unpacked;
   while (from < end) {
     AFDG_ASSIGN(const log::BatchBytes read, log.read_batches(partition, from, kReadBytes));
     std::string_view left = read.bytes;
@@ -29,14 +32,14 @@ Result<Found> at_time(log::Log& log, TopicPartition partition, std::int64_t time
       AFDG_ASSIGN(const log::BatchView batch, log::BatchView::parse(left));
       left.remove_prefix(batch.size());
       if (batch.max_timestamp() < time) continue;
-      if (batch.log_append_time() || batch.codec() != log::Codec::kNone)
-        return Found{batch.base().value(),
-                     batch.log_append_time() ? batch.max_timestamp() : batch.base_timestamp()};
-      log::RecordReader records(batch);
+      if (batch.log_append_time()) return Found{std::max(batch.base(), start).value(), batch.max_timestamp()};
+      AFDG_ASSIGN(const std::string_view records_bytes,
+                  log::unpack_records(batch, unpacked, log::kUnpackedBytesMax));
+      log::RecordReader records(batch, records_bytes);
       log::RecordView record;
       while (records.next(record)) {
         const std::int64_t timestamp = record.timestamp.time_since_epoch().count();
-        if (timestamp >= time) return Found{record.offset.value(), timestamp};
+        if (timestamp >= time && record.offset >= start) return Found{record.offset.value(), timestamp};
       }
       AFDG_TRY(records.status());
     }
@@ -77,7 +80,7 @@ void handlers::list_offsets(Broker& broker, const CallPtr& call) {
       } else if (wanted.timestamp >= 0 || wanted.timestamp == kMaxTimestamp) {
         Result<Found> searched = Found{};
         if (wanted.timestamp >= 0) {
-          searched = at_time(broker.log(), place.partition, wanted.timestamp, ends->end);
+          searched = at_time(broker.log(), place.partition, wanted.timestamp, ends->start, ends->end);
         } else {
           const auto most = broker.log().find_max_time(place.partition);
           searched = !most.ok() ? Result<Found>(most.error())
