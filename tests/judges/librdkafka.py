@@ -69,7 +69,7 @@ def main():
     no_auto_create = "--no-auto-create" in sys.argv
     at = sys.argv[-1]
     if no_auto_create:
-        tasks = [(entry, entry, "", False, "noautocreate") for entry in NO_AUTO_CREATE]
+        tasks = [(entry, entry, part, False, "noautocreate") for entry, part in NO_AUTO_CREATE.items()]
     else:
         tasks = [(entry, entry, "", False, "") for entry in RUN]
         tasks += [(f"{entry} {part}", entry, part, False, "") for entry, parts in PARTS.items() for part in parts]
