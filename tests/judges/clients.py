@@ -28,12 +28,17 @@ def installing(*command, cwd=None, **env):
     return done.stdout
 
 
+def package_of(*packages, what):
+    """Installs packages of the distribution, for something that is missing."""
+    if os.environ.get("AFDG_NO_INSTALL") or os.geteuid() != 0:
+        raise Missing(f"{what} is not installed (apt-get install {' '.join(packages)})")
+    installing("apt-get", "install", "-y", "-q", "--no-install-recommends", *packages, DEBIAN_FRONTEND="noninteractive")
+
+
 def program(name, *packages):
     """The program, installed from the distribution if need be."""
     if not shutil.which(name):
-        if os.environ.get("AFDG_NO_INSTALL") or os.geteuid() != 0:
-            raise Missing(f"{name} is not installed (apt-get install {' '.join(packages)})")
-        installing("apt-get", "install", "-y", "-q", "--no-install-recommends", *packages, DEBIAN_FRONTEND="noninteractive")
+        package_of(*packages, what=name)
     return shutil.which(name)
 
 
@@ -123,7 +128,7 @@ def librdkafka(*arguments):
     if not built.exists():
         for header, package in (("rapidjson/document.h", "rapidjson-dev"), ("zlib.h", "zlib1g-dev"), ("zstd.h", "libzstd-dev"), ("lz4.h", "liblz4-dev")):
             if not pathlib.Path("/usr/include", header).exists():
-                installing("apt-get", "install", "-y", "-q", "--no-install-recommends", package, DEBIAN_FRONTEND="noninteractive")
+                package_of(package, what=header)
         program("dpkg-source", "dpkg-dev")
         shutil.rmtree(home, ignore_errors=True)
         (home / "lists/partial").mkdir(parents=True)

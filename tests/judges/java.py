@@ -14,18 +14,15 @@ def name_of(program):
     return program if program.startswith("kafka.") else f"org.apache.kafka.tools.{program}"
 
 
-def run(program, *arguments, input=None, check=True, seconds=90):
+def run(program, *arguments, input=None, check=True, seconds=90, temporary=None):
+    env = dict(ENVIRONMENT)
+    if temporary:
+        env["JDK_JAVA_OPTIONS"] += f" -Djava.io.tmpdir={temporary}"
     done = subprocess.run([str(PEER), "tool", name_of(program), *arguments], input=input, stdin=subprocess.DEVNULL if input is None else None,
-                          capture_output=True, text=True, timeout=seconds, env=ENVIRONMENT)
+                          capture_output=True, text=True, timeout=seconds, env=env)
     done.stderr = re.sub(r"NOTE: Picked up JDK_JAVA_OPTIONS.*\n", "", done.stderr)
     if check and done.returncode != 0:
         said = (done.stderr + done.stdout).strip()
         why = [line for line in said.splitlines() if re.search(r"(Exception|Error)\b.*: ", line)] or [said]
         raise AssertionError(f"{program}: exit {done.returncode}: {why[-1][-300:]}")
     return done
-
-
-def begin(program, *arguments):
-    """The program in the background, in a process group of its own."""
-    return subprocess.Popen([str(PEER), "tool", name_of(program), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=True, env=ENVIRONMENT, start_new_session=True)

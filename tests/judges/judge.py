@@ -4,6 +4,7 @@ A script calls main() with functions named as in TASKS. Each returns nothing or 
 """
 import json
 import os
+import signal
 import socket
 import struct
 import sys
@@ -14,6 +15,7 @@ import uuid
 TASKS = ("metadata", "create", "produce_none", "produce_gzip", "produce_snappy", "produce_lz4", "produce_zstd", "consume", "from_offset", "from_time",
          "idempotent", "unknown_topic", "group", "group_admin", "configs", "more_partitions", "delete_records", "delete")
 RECORDS = 1000
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what a task started is ended, too
 FIND_COORDINATOR = 10
 
 
