@@ -53,7 +53,7 @@ def run(home, at, entry, part, idempotent, scenario):
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     row = re.search(rf"^\| {re.escape(entry)} +\| +(\w+) \| +([\d.]+)s \| ?(.*)$", said, re.M)
-    if row and row[1] == "PASSED" and float(row[2]) < 0.005:
+    if row and row[1] == "PASSED" and (float(row[2]) == 0 or part and said.count(part) < 2):  # once it is named as what is asked for
         return "failed", "the suite says that it passed, but ran nothing of it"
     if row and row[1] == "PASSED":
         return "ok", ""

@@ -16,8 +16,8 @@ RUN = """
 0014_reconsume_191 0015_offsets_seek 0016_client_swname 0017_compression 0018_cgrp_term 0019_list_groups 0020_destroy_hang 0021_rkt_destroy
 0022_consume_batch 0026_consume_pause 0029_assign_offset 0030_offset_commit 0031_get_offsets 0033_regex_subscribe 0034_offset_reset 0035_api_version
 0036_partial_fetch 0038_performance 0039_event_dr 0040_io_event 0041_fetch_max_bytes 0042_many_topics 0044_partition_cnt 0045_subscribe_update
-0048_partitioner 0049_consume_conn_close 0050_subscribe_adds 0051_assign_adds 0053_stats 0054_offset_time 0055_producer_latency
-0056_balanced_group_mt 0057_invalid_topic 0059_bsearch 0060_op_prio 0061_consumer_lag 0063_clusterid 0064_interceptors 0065_yield 0067_empty_topic
+0048_partitioner 0049_consume_conn_close 0050_subscribe_adds 0051_assign_adds 0053_stats 0054_offset_time
+0056_balanced_group_mt 0057_invalid_topic 0059_bsearch 0060_op_prio 0063_clusterid 0064_interceptors 0065_yield 0067_empty_topic
 0068_produce_timeout 0069_consumer_add_parts 0070_null_empty 0073_headers 0075_retry 0076_produce_retry 0082_fetch_max_bytes 0083_cb_event
 0084_destroy_flags 0085_headers 0086_purge_remote 0088_produce_metadata_timeout 0089_max_poll_interval 0090_idempotence
 0091_max_poll_interval_timeout 0093_holb_consumer 0094_idempotence_msg_timeout 0099_commit_metadata 0102_static_group_rebalance 0110_batch_size
@@ -25,8 +25,10 @@ RUN = """
 0123_connections_max_idle 0125_immediate_flush 0130_store_offsets 0132_strategy_ordering 0137_barrier_batch_consume
 """.split()
 
-# Entries of which only these parts can pass on the real Kafka.
+# Entries of which only these parts can pass on the real Kafka, or here.
 PARTS = {
+    "0055_producer_latency": ["standard settings", "low linger.ms", "no acks (0ms)", "idempotence (10ms)"],
+    "0061_consumer_lag": ["Test consumer lag without transactions"],
     "0081_admin": """do_test_DescribeConfigs do_test_DeleteRecords do_test_DeleteGroups do_test_DescribeConsumerGroups do_test_ListConsumerGroups
         do_test_DeleteConsumerGroupOffsets do_test_AlterConsumerGroupOffsets do_test_ListConsumerGroupOffsets do_test_unclean_destroy""".split(),
     "0113_cooperative_rebalance": """a_assign_tests b_subscribe_with_cb_test c_subscribe_no_cb_test d_change_subscription_add_topic
@@ -47,6 +49,8 @@ NOT_RUN = {
     "0045_subscribe_update_topic_remove": DELETED,
     "0047_partial_buf_tmout": KNOWN,
     "0052_msg_timestamps": OLD + " (Produce 1)",
+    "0055_producer_latency transactions (35ms)": TRANSACTIONS,
+    "0061_consumer_lag Test consumer lag with transactions": TRANSACTIONS,
     "0077_compaction": "wants segment.bytes=10000, and Kafka 4.3 and 3.9.1 refuse less than 1 MiB, too",
     "0081_admin do_test_CreateTopics": "awaits an answer of ZooKeeper's days: fails on the real Kafka 4.3, too",
     "0081_admin do_test_DeleteTopics": "awaits an answer of ZooKeeper's days: fails on the real Kafka 4.3, too",
