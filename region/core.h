@@ -42,7 +42,10 @@ struct Inbound {
   Content content = Content::kProtobuf;
   Want want = Want::kAnswer;
   Identity identity{};
-  Timestamp deadline{};        ///< epoch: none
+  Timestamp deadline{};  ///< epoch: none
+  /// Logged whatever it says; what cannot run is buried in GRID.dead. With kReceipt only. The key may be
+  /// empty.
+  bool take = false;
   std::uint64_t ticket = 0;    ///< comes back with the reply
   std::uint64_t key_hash = 0;  ///< set by RegionCore::prefetch()
 };

@@ -68,12 +68,12 @@ bool RegionCore::refuse_early(const Inbound& m, const agents::HandlerInfo*& hand
     return refuse(Code::kUnavailable,
                   "region " + std::to_string(region_.value()) + " is recovering: try again soon");
   }
-  if (m.key.empty() || m.key.size() > kKeyBytesMax) {
+  if (!m.take && (m.key.empty() || m.key.size() > kKeyBytesMax)) {
     return refuse(Code::kInvalidArgument, "an agent key of " + std::to_string(m.key.size()) +
                                               " bytes: use 1 to " + std::to_string(kKeyBytesMax));
   }
-  if (m.type.empty() || m.type.size() > kNameBytesMax || m.message.empty() ||
-      m.message.size() > kNameBytesMax) {
+  if (!m.take && (m.type.empty() || m.type.size() > kNameBytesMax || m.message.empty() ||
+                  m.message.size() > kNameBytesMax)) {
     return refuse(Code::kInvalidArgument, "an agent type or message name is empty or longer than " +
                                               std::to_string(kNameBytesMax) + " bytes");
   }
@@ -87,7 +87,7 @@ bool RegionCore::refuse_early(const Inbound& m, const agents::HandlerInfo*& hand
                                               std::to_string(options_.message_bytes_max) +
                                               ": send less at once");
   }
-  if (!is_here(m.key)) {
+  if (!m.key.empty() && !is_here(m.key)) {
     return refuse(Code::kNotLeader, "agent " + quoted(m.type) + "/" + quoted(m.key) + " is not in region " +
                                         std::to_string(region_.value()) + ": refresh the route");
   }
@@ -99,7 +99,7 @@ bool RegionCore::refuse_early(const Inbound& m, const agents::HandlerInfo*& hand
                                                 std::to_string(m.identity.source_region) +
                                                 ", which the grid does not have");
     }
-  } else {
+  } else if (!m.take) {
     const agents::AgentType* type = find_type(m.type);
     if (type == nullptr)
       return refuse(Code::kUnknownType,

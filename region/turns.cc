@@ -125,6 +125,10 @@ Status RegionCore::run_turn(const MessageView& message, std::string& answer) {
     return fail(Code::kDeadlineExceeded,
                 "the deadline passed before " + quoted(message.message) + " ran: it did nothing");
   }
+  if (message.key.empty() || message.key.size() > kKeyBytesMax) {
+    return fail(Code::kInvalidArgument, "an agent key of " + std::to_string(message.key.size()) +
+                                            " bytes: use 1 to " + std::to_string(kKeyBytesMax));
+  }
   const agents::AgentType* type = find_type(message.type);
   if (type == nullptr) {
     return fail(Code::kUnknownType,
@@ -135,10 +139,6 @@ Status RegionCore::run_turn(const MessageView& message, std::string& answer) {
     return fail(Code::kUnknownMessage, "agent type " + quoted(message.type) + " has no message " +
                                            quoted(message.message) + ": it understands " +
                                            type->message_names());
-  }
-  if (message.key.empty() || message.key.size() > kKeyBytesMax) {
-    return fail(Code::kInvalidArgument, "an agent key of " + std::to_string(message.key.size()) +
-                                            " bytes: use 1 to " + std::to_string(kKeyBytesMax));
   }
   if (!is_here(message.key)) {
     return fail(Code::kInvalidArgument, "the message is for another region than the agent's: agent " +

@@ -78,6 +78,7 @@ class KafkaListener::State {
         loop_(context_),
         broker_({.log = setup_.log,
                  .cluster = setup_.cluster,
+                 .grids = setup_.grids,
                  .loop = &loop_,
                  .clock = setup_.clock,
                  .random = setup_.random,

@@ -29,6 +29,7 @@ class KafkaListener {
     kafka::BrokerOptions broker;
     log::Log* log = nullptr;
     kafka::Cluster* cluster = nullptr;
+    kafka::Grids* grids = nullptr;
     const Clock* clock = nullptr;
     Random* random = nullptr;
     std::function<kafka::DiskSpace()> disk_space;

@@ -64,20 +64,23 @@ void Router::dispatch(const FrameView& frame, const std::shared_ptr<const void>&
   std::string_view hosted;
   std::uint64_t in_flight = admission_->bytes.load(std::memory_order_relaxed);
   for (const CallView& call : frame.calls) {
-    if (call.key.empty()) {
+    const bool keyless =
+        call.take && call.key.empty() && call.region < static_cast<std::uint32_t>(grid->grid.regions);
+    if (call.key.empty() && !keyless) {
       refuse(call, call.region, Code::kInvalidArgument, "an agent key is empty: use 1 to 1024 bytes");
       continue;
     }
     const std::uint32_t hash = murmur2(call.key);
-    const auto index =
-        static_cast<std::uint32_t>((hash & 0x7fffffffU) % static_cast<std::uint32_t>(grid->grid.regions));
+    const auto index = keyless ? call.region
+                               : static_cast<std::uint32_t>((hash & 0x7fffffffU) %
+                                                            static_cast<std::uint32_t>(grid->grid.regions));
     if (call.region != index) {
       refuse(call, index, Code::kNotLeader,
              "the key belongs to region " + std::to_string(index) + " of grid '" + grid->grid.name +
                  "', not to region " + std::to_string(call.region) + ": refresh the routes");
       continue;
     }
-    if (call.type != hosted) {
+    if (call.type != hosted && !call.take) {
       if (!grid->hosts(call.type)) {
         refuse(call, index, Code::kUnknownType,
                "grid '" + grid->grid.name + "' hosts no agent type '" +
@@ -142,6 +145,7 @@ void Router::dispatch(const FrameView& frame, const std::shared_ptr<const void>&
                        .answered_below = call.answered_below,
                        .request_id = call.request_id},
           .deadline = Timestamp(std::chrono::milliseconds(call.deadline_unix_ms)),
+          .take = call.take && call.want == region::Want::kReceipt,
           .ticket = 0}});
   }
   for (std::size_t i = 0; i < scratch.lanes.size(); ++i) {

@@ -16,6 +16,7 @@
 #include "server/http.h"
 #include "server/identity.h"
 #include "server/kafka_cluster.h"
+#include "server/kafka_grids.h"
 #include "server/kafka_listener.h"
 #include "server/logging.h"
 #include "server/metrics.h"
@@ -364,6 +365,10 @@ class Runtime final : public RunningNode {
     };
     setup.log = log_.get();
     setup.cluster = kafka_cluster_.get();
+    if (router_) {
+      kafka_grids_ = std::make_unique<KafkaGrids>(board_, *router_);
+      setup.grids = kafka_grids_.get();
+    }
     setup.clock = &clock_;
     setup.random = &random_;
     kafka_->serve(setup);
@@ -582,6 +587,7 @@ class Runtime final : public RunningNode {
   std::unique_ptr<RpcServer> rpc_;
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<KafkaCluster> kafka_cluster_;
+  std::unique_ptr<KafkaGrids> kafka_grids_;
   std::unique_ptr<KafkaListener> kafka_;
   std::mutex tick_mutex_;
   std::condition_variable tick_changed_;

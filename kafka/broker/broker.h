@@ -20,6 +20,7 @@
 namespace afdg::kafka {
 
 class Fetches;
+class Grids;
 class Groups;
 
 /// Bytes; -1: not known.
@@ -56,6 +57,7 @@ class Broker {
   struct Parts {
     log::Log* log = nullptr;
     Cluster* cluster = nullptr;
+    Grids* grids = nullptr;  ///< null: nobody can produce to a grid here
     Loop* loop = nullptr;
     const Clock* clock = nullptr;
     Random* random = nullptr;
@@ -92,6 +94,7 @@ class Broker {
   [[nodiscard]] DiskSpace disk_space() const { return parts_.disk_space ? parts_.disk_space() : DiskSpace(); }
   [[nodiscard]] log::Log& log() const noexcept { return *parts_.log; }
   [[nodiscard]] Cluster& cluster() const noexcept { return *parts_.cluster; }
+  [[nodiscard]] Grids* grids() const noexcept { return parts_.grids; }
   [[nodiscard]] Loop& loop() const noexcept { return *parts_.loop; }
   [[nodiscard]] const Clock& clock() const noexcept { return *parts_.clock; }
   [[nodiscard]] Random& random() const noexcept { return *parts_.random; }

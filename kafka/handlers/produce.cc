@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "kafka/broker/grids.h"
 #include "kafka/handlers/handlers.h"
 #include "kafka/handlers/topics.h"
 #include "log/produced.h"
@@ -47,7 +48,14 @@ ErrorCode produce_error(Code code) noexcept {
     case Code::kOverloaded:
       return ErrorCode::kThrottlingQuotaExceeded;
     case Code::kUnavailable:
+    case Code::kNotLeader:
+    case Code::kFenced:
       return ErrorCode::kNotLeaderOrFollower;
+    case Code::kUnknownGrid:
+      return ErrorCode::kUnknownTopicOrPartition;
+    case Code::kInDoubt:
+    case Code::kDeadlineExceeded:
+      return ErrorCode::kRequestTimedOut;
     default: {
       const ErrorCode mapped = error_code(code);
       return mapped == ErrorCode::kUnknownServerError ? ErrorCode::kKafkaStorageError : mapped;
@@ -85,9 +93,8 @@ Result<std::string_view> with_times(Broker& broker, Call& call, const TopicSetti
   return call.keep(std::move(bytes));
 }
 
-Status append(Broker& broker, const std::shared_ptr<Produced>& produced, const Place& place,
-              std::string_view records, std::size_t topic, std::size_t partition) {
-  const TopicSettings& settings = place.topic->settings;
+/// That these bytes are one batch which the topic takes.
+Result<log::ProducedBatch> check(const Call& call, const TopicSettings& settings, std::string_view records) {
   const auto bytes_max = static_cast<std::size_t>(settings.max_message_bytes);
   if (records.empty()) return fail(Code::kInvalidArgument, "no record batch for this partition");
   log::ProducedLimits limits;
@@ -95,14 +102,46 @@ Status append(Broker& broker, const std::shared_ptr<Produced>& produced, const P
   limits.unpacked_bytes_max = std::max(bytes_max, log::kUnpackedBytesMax);
   limits.keys_required = settings.cleanup_compact;
   static thread_local std::string unpacked;  // kept over many batches, not when one was large
-  const auto valid = log::validate_produced(records, limits, unpacked);
+  auto valid = log::validate_produced(records, limits, unpacked);
   if (unpacked.capacity() > kUnpackedBytesKept) std::string().swap(unpacked);
-  if (!valid.ok()) return valid.error();
-  if (valid->batch.codec() == log::Codec::kZstd && produced->call->version() < 7)
+  if (valid.ok() && valid->batch.codec() == log::Codec::kZstd && call.version() < 7)
     return fail(Code::kUnsupportedCompression, "zstd needs Produce version 7");
+  return valid;
+}
+
+/// Produces to a grid's messages: each record is sent to the agent that its key names.
+Status send(Broker& broker, const std::shared_ptr<Produced>& produced, const Place& place,
+            std::string_view records, std::size_t topic, std::size_t partition) {
+  if (broker.grids() == nullptr) return fail(Code::kPermissionDenied, "this node has no regions");
+  AFDG_TRY(check(*produced->call, place.topic->settings, records).status());
+  constexpr std::string_view kSuffix = ".messages";
+  std::string grid = place.topic->name.substr(0, place.topic->name.size() - kSuffix.size());
+  ++produced->left;
+  broker.counters().produced_bytes.fetch_add(records.size(), std::memory_order_relaxed);
+  broker.grids()->send(std::move(grid), place.partition.partition, std::string(records),
+                       [&broker, produced, topic, partition](Grids::Sent sent) {
+                         broker.later([produced, topic, partition, sent = std::move(sent)] {
+                           auto& answer = produced->at(topic, partition);
+                           answer.base_offset = sent.base.value();
+                           if (!sent.status.ok()) {
+                             answer.error_code = produce_error(sent.status.code());
+                             answer.error_message = produced->call->keep(sent.status.error().text());
+                             answer.base_offset = -1;
+                             produced->failed = true;
+                           }
+                           produced->done();
+                         });
+                       });
+  return {};
+}
+
+Status append(Broker& broker, const std::shared_ptr<Produced>& produced, const Place& place,
+              std::string_view records, std::size_t topic, std::size_t partition) {
+  const TopicSettings& settings = place.topic->settings;
+  AFDG_ASSIGN(const log::ProducedBatch valid, check(*produced->call, settings, records));
   std::int64_t append_time = -1;
   AFDG_ASSIGN(const std::string_view stored,
-              with_times(broker, *produced->call, settings, *valid, append_time));
+              with_times(broker, *produced->call, settings, valid, append_time));
   const bool waits = !settings.relaxed;  // else it is answered before it is on the disk
   if (waits) ++produced->left;
   const auto appended = broker.log().append(
@@ -159,10 +198,13 @@ void handlers::produce(Broker& broker, const CallPtr& call) {
       if (refused == ErrorCode::kNone) {
         const Place place = find_partition(*view, topic.name, data.index);
         answer.error_code = place.error;
-        if (place.error == ErrorCode::kNone && place.topic->kind != TopicKind::kPlain)
+        const bool to_agents = place.error == ErrorCode::kNone && place.topic->kind == TopicKind::kMessages;
+        if (place.error == ErrorCode::kNone && !to_agents && place.topic->kind != TopicKind::kPlain)
           answer.error_code = ErrorCode::kInvalidTopicException;
         if (answer.error_code == ErrorCode::kNone) {
-          if (const Status taken = append(broker, produced, place, data.records.bytes(), t, p); !taken.ok()) {
+          const Status taken =
+              (to_agents ? send : append)(broker, produced, place, data.records.bytes(), t, p);
+          if (!taken.ok()) {
             answer.error_code = produce_error(taken.code());
             answer.error_message = call->keep(taken.error().text());
           }
