@@ -166,7 +166,7 @@ TEST(Log, ANewerFormatStopsTheStart) {
   for (const std::string file : {"/log/recovery-point", "/log/partitions"}) {
     const std::string good = o.fs.read_file(file).value();
     std::string newer = good;
-    store_be16(newer.data() + 12, 2);
+    store_be16(newer.data() + 12, static_cast<std::uint16_t>(load_be16(newer.data() + 12) + 1));
     store_be32(newer.data() + 8, crc32c(std::string_view(newer).substr(12)));
     ASSERT_TRUE(o.fs.replace_file(file, newer).ok());
     EXPECT_EQ(o.open().code(), Code::kNewerFormat) << file;
