@@ -170,18 +170,24 @@ bool RecordReader::next(RecordView& record) {
     return false;
   }
   std::int64_t size = 0;
+  const char* const begin = left_.data();
   if (!take_zigzag(left_, size) || size < 0 || static_cast<std::uint64_t>(size) > left_.size())
     return corrupt("impossible length");
   std::string_view body = left_.substr(0, static_cast<std::size_t>(size));
   left_.remove_prefix(static_cast<std::size_t>(size));
   if (body.empty()) return corrupt("no bytes");
-  body.remove_prefix(1);  // attributes: unused
+  raw_.bytes = std::string_view(begin, static_cast<std::size_t>(left_.data() - begin));
+  raw_.attributes = body.front();  // unused
+  body.remove_prefix(1);
   std::int64_t time_delta = 0;
   std::int64_t offset_delta = 0;
   std::int64_t header_count = 0;
   if (!take_zigzag(body, time_delta) || !take_zigzag(body, offset_delta)) return corrupt("bad deltas");
   if (offset_delta <= previous_delta_ || offset_delta > batch_.last_offset_delta())
     return corrupt("offset delta out of order");
+  raw_.time_delta = time_delta;
+  raw_.offset_delta = offset_delta;
+  raw_.rest = body;
   if (!take_sized(body, record.key)) return corrupt("bad key");
   if (!take_sized(body, record.value)) return corrupt("bad value");
   if (!take_zigzag(body, header_count) || header_count < 0 ||

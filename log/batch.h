@@ -71,6 +71,8 @@ class BatchView {
   [[nodiscard]] Epoch leader_epoch() const noexcept;
   [[nodiscard]] std::int16_t attributes() const noexcept;
   [[nodiscard]] Codec codec() const noexcept { return static_cast<Codec>(attributes() & 7); }
+  /// KIP-534: a cleaning found tombstones here, and base_timestamp() is the time from which on they may go.
+  [[nodiscard]] bool has_delete_horizon() const noexcept { return (attributes() & 64) != 0; }
   /// Kafka's LogAppendTime: every record has the batch's max timestamp.
   [[nodiscard]] bool log_append_time() const noexcept { return (attributes() & 8) != 0; }
   [[nodiscard]] bool transactional() const noexcept { return (attributes() & 16) != 0; }
@@ -119,6 +121,15 @@ class RecordReader {
   /// False at the end and at an error.
   bool next(RecordView& record);
   [[nodiscard]] const Status& status() const noexcept { return status_; }
+  /// The record that next() gave last as it is stored, for who copies it.
+  struct Raw {
+    std::string_view bytes;  ///< all of it, its length in front
+    char attributes = 0;
+    std::int64_t time_delta = 0;
+    std::int64_t offset_delta = 0;
+    std::string_view rest;  ///< from the key on
+  };
+  [[nodiscard]] const Raw& raw() const noexcept { return raw_; }
 
  private:
   bool corrupt(const char* what);
@@ -127,6 +138,7 @@ class RecordReader {
   std::int64_t base_timestamp_;
   std::int32_t index_ = 0;
   std::int32_t previous_delta_ = -1;
+  Raw raw_;
   Status status_;
 };
 

@@ -176,6 +176,7 @@ Status Log::Impl::delete_topic(TopicId topic) {
     shard->partition.reset();
     record_fault(*shard, fail(Code::kNotFound, shard->name + " was deleted"));
   }
+  const std::lock_guard cleaning(cleaning_mutex_);  // it ends soon, or has ended
   for (const ShardRef& shard : gone) AFDG_TRY(fs_.remove_all(path(kPartitionsDirectory) + "/" + shard->name));
   AFDG_TRY(fs_.sync_directory(path(kPartitionsDirectory)));
   AFDG_TRY(write_list());
@@ -376,6 +377,9 @@ LogMetrics Log::Impl::metrics() const {
   m.bytes_journaled = counters_.bytes_journaled;
   m.bytes_segments = counters_.bytes_segments;
   m.checkpoints = counters_.checkpoints;
+  m.cleaner_rounds = counters_.cleaner_rounds;
+  m.cleaner_bytes_read = counters_.cleaner_bytes_read;
+  m.cleaner_bytes_written = counters_.cleaner_bytes_written;
   m.bytes_in_flight = pool_->in_flight();
   m.journal_bytes_used = counters_.journal_used;
   m.disk_full = disk_full_;
@@ -405,9 +409,16 @@ void Log::Impl::start_threads() {
   if (options_.threads == LogThreads::kNone) return;
   journal_runner_ = std::thread([this] { journal_thread(); });
   segment_runner_ = std::thread([this] { segment_thread(); });
+  cleaner_runner_ = std::thread([this] { cleaner_thread(); });
 }
 
 void Log::Impl::stop_threads() {
+  {
+    const std::lock_guard lock(cleaner_wait_mutex_);
+    cleaner_stop_ = true;
+    cleaner_wake_.notify_all();
+  }
+  if (cleaner_runner_.joinable()) cleaner_runner_.join();
   {
     const std::lock_guard lock(queue_mutex_);
     stopping_ = true;
@@ -493,6 +504,7 @@ Result<PartitionDescription> Log::describe(TopicPartition partition) const {
   return impl_->describe(partition);
 }
 LogMetrics Log::metrics() const { return impl_->metrics(); }
+bool Log::clean() { return impl_->clean_round(); }
 bool Log::lead() { return impl_->lead(); }
 bool Log::pump() { return impl_->pump(); }
 Status Log::checkpoint() { return impl_->checkpoint(false); }

@@ -26,6 +26,7 @@ struct PlantedBugs {
   bool skip_sync = false;                  ///< the journal is written, not synced
   bool ack_before_sync = false;            ///< completions run before the commit is written
   bool reuse_before_segment_sync = false;  ///< journal space is released before segments are synced
+  bool skip_cleaner_sync = false;          ///< a compacted segment takes its place before it is on the disk
 };
 
 /// Who commits and who writes segments.
@@ -58,6 +59,10 @@ struct LogOptions {
   /// a checkpoint after that makes a snapshot. At an orderly stop and when a segment was begun a 64th is
   /// enough.
   std::uint64_t producer_scan_bytes = 4u << 20;
+  /// Memory of one round of compaction for the keys that it goes over, bytes; when it is full the round ends.
+  std::size_t cleaner_map_bytes = 16u << 20;
+  /// How often is looked for partitions to compact; Kafka's log.cleaner.backoff.ms.
+  std::chrono::milliseconds cleaner_interval{15'000};
   /// How long segment work rests after the disk was found full.
   std::chrono::milliseconds disk_full_retry{200};
   LogThreads threads = LogThreads::kBackground;
@@ -151,6 +156,9 @@ struct LogMetrics {
   bool disk_full = false;                ///< now
   std::uint64_t duplicates = 0;          ///< batches that were sent again, and were stored already
   std::uint64_t producers = 0;           ///< remembered, now
+  std::uint64_t cleaner_rounds = 0;      ///< compactions of a partition that were ended
+  std::uint64_t cleaner_bytes_read = 0;
+  std::uint64_t cleaner_bytes_written = 0;
   std::uint64_t commit_us_sum = 0;
   /// Commits whose write and sync took less than 2^i microseconds (and at least half of it).
   std::array<std::uint64_t, 24> commit_us_log2{};
@@ -314,6 +322,8 @@ class Log {
   bool lead();
   /// kNone: commits, then does a round of segment work. Returns whether there was anything to do.
   bool pump();
+  /// kNone: compacts the partition that needs it most. Returns whether one did.
+  bool clean();
   /// Writes and syncs all segments and lets the journal start afresh. Durable on return. Errors: kDiskFull,
   /// kIo.
   Status checkpoint();

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "log/cleaner.h"
 #include "log/journal.h"
 #include "log/journal_point.h"
 #include "log/journal_record.h"
@@ -68,6 +69,7 @@ struct Shard {
   std::unique_ptr<Partition> partition;  ///< null when its directory is lost
   std::size_t flush_bytes = 1u << 20;    ///< written at once; not above a segment's size
   bool unsynced = false;
+  Offset cleaned{0};              ///< all below was compacted in this life
   std::vector<Offset> snapshots;  ///< of the producers, those with a file; growing
   std::string buffer;             ///< reused by flush and reads
 };
@@ -260,6 +262,12 @@ class Log::Impl {
   }
   [[nodiscard]] PartitionOptions partition_options(const TopicOptions& options) const;
   Status write_list();
+  /// Compacts the partition that needs it most, if one does. Whether it did.
+  bool clean_round();
+  Status clean(Shard& shard, CleanerJob job, std::uint64_t truncations);
+  Status sync_sealed(Shard& shard);
+  Status may_clean(const Shard& shard);
+  void cleaner_thread();
 
   store::FileSystem& fs_;
   Clock& clock_;
@@ -326,9 +334,17 @@ class Log::Impl {
   std::thread journal_runner_;
   std::thread segment_runner_;
 
+  std::mutex cleaning_mutex_;      ///< a round; after admin, before all others
+  std::mutex cleaner_wait_mutex_;  ///< innermost
+  std::condition_variable cleaner_wake_;
+  bool cleaner_stop_ = false;    ///< under cleaner_wait_mutex_
+  SystemRandom cleaner_random_;  ///< under cleaning_mutex_
+  std::thread cleaner_runner_;
+
   struct Counters {
     std::atomic<std::uint64_t> commits{0}, appends{0}, bytes_appended{0}, bytes_journaled{0},
-        bytes_segments{0}, checkpoints{0}, journal_used{0}, commit_us_sum{0}, duplicates{0};
+        bytes_segments{0}, checkpoints{0}, journal_used{0}, commit_us_sum{0}, duplicates{0},
+        cleaner_rounds{0}, cleaner_bytes_read{0}, cleaner_bytes_written{0};
     std::array<std::atomic<std::uint64_t>, 24> commit_us_log2{};
   } counters_;
 };

@@ -140,6 +140,11 @@ class Partition {
   Status advance_start(Offset to);
   /// Begins a new segment at end(), unless the active one is empty. Errors: kDiskFull, kIo, kCorrupt.
   Status roll(Timestamp now);
+  /// Puts what a Cleaner left of the segments [base, end) in their place: one segment, whose files stand
+  /// beside them and are synced. Durable on return; a crash leaves the old segments or the new one, which
+  /// open() sees to. Readers of the old files keep them. Errors: kFailedPrecondition (these are no longer
+  /// segments below synced_end(): nothing was done), kIo, kDiskFull (nothing was done), kCorrupt.
+  Status swap_in(Offset base, Offset end);
 
   /// Whole batches of one segment from the one that holds `from` (or the first after it), at most `bytes_max`
   /// but at least one, all of them wholly below `limit`. Checks the headers it passes, not the CRCs. Errors:
@@ -185,6 +190,12 @@ class Partition {
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
   /// Bytes appended since the last begin_sync().
   [[nodiscard]] std::uint64_t bytes_unsynced() const noexcept { return bytes_unsynced_; }
+  /// When the first append to the active segment was; long ago when that was in an earlier life.
+  [[nodiscard]] Timestamp active_since() const noexcept { return active_since_; }
+  /// Grows with each truncation that changed something.
+  [[nodiscard]] std::uint64_t truncations() const noexcept { return truncations_; }
+  /// Where truncate_to(to) would end. Errors: kCorrupt, kIo.
+  Result<Offset> end_below(Offset to);
   /// What retention decides on; the last one is active and never deleted.
   struct SegmentInfo {
     Offset base;
@@ -203,6 +214,10 @@ class Partition {
   Status recover_sealed(std::size_t count, RecoveryReport& report);
   Status recover_tail(std::size_t first, Offset recovery_point, RecoveryReport& report);
   Status recover_lineage(Offset scanned_from, const EpochLineage& scanned, RecoveryReport& report);
+  /// Removes what cleanings did not finish, and finishes what is past the point of return.
+  Status finish_cleanings(std::vector<std::string>& warnings);
+  /// The second half of swap_in(): "<base>.log.swap" stands for [base, end). May be repeated.
+  Status finish_swap(Offset base, Offset end);
   Status add_segment(Offset base);
   /// Deletes the files of segments [first, last) and forgets them.
   Status drop_segments(std::size_t first, std::size_t last);

@@ -98,6 +98,7 @@ Status Partition::recover(const PartitionState& state, RecoveryReport& report) {
   AFDG_TRY(load_metadata());
   start_ = state.start;
   end_ = synced_end_ = std::max(state.recovery_point, state.start);
+  AFDG_TRY(finish_cleanings(report.warnings));
   AFDG_ASSIGN(const auto names, fs_->list(directory_));
   const SegmentOptions segment_options{options_.index_interval_bytes, options_.batch_bytes_max};
   for (const std::string& name : names)

@@ -149,6 +149,14 @@ void Producers::forget(Entry& entry) {
   entries_.erase(entry.id);
 }
 
+std::vector<Offset> Producers::last_bases() const {
+  std::vector<Offset> bases;
+  bases.reserve(entries_.size());
+  for (const auto& [id, entry] : entries_) bases.push_back(entry.batches.back().base);
+  std::sort(bases.begin(), bases.end());
+  return bases;
+}
+
 std::optional<Producers::State> Producers::find(std::int64_t producer_id) const {
   const auto found = entries_.find(producer_id);
   if (found == entries_.end()) return std::nullopt;

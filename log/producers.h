@@ -92,6 +92,8 @@ class Producers {
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
 
+  /// Where the last batch of each producer is, in growing order.
+  [[nodiscard]] std::vector<Offset> last_bases() const;
   /// What is known of one producer.
   struct State {
     std::int16_t epoch;

@@ -30,12 +30,15 @@ std::optional<Offset> segment_base(std::string_view file_name) {
   return Offset(base);
 }
 
-Segment::Segment(store::FileSystem& fs, std::string directory, Offset base, const SegmentOptions& options)
+Segment::Segment(store::FileSystem& fs, std::string directory, Offset base, const SegmentOptions& options,
+                 std::string_view suffix)
     : fs_(&fs), options_(options), base_(base), end_(base) {
   const std::string stem = std::move(directory) + "/" + segment_stem(base);
-  log_path_ = stem + ".log";
-  index_path_ = stem + ".index";
-  time_index_path_ = stem + ".timeindex";
+  for (const auto& [path, name] : {std::pair(&log_path_, ".log"), std::pair(&index_path_, ".index"),
+                                   std::pair(&time_index_path_, ".timeindex")}) {
+    *path = stem + name;
+    path->append(suffix);
+  }
 }
 
 Error Segment::damaged(std::uint64_t position, const std::string& why) const {

@@ -64,7 +64,9 @@ struct SegmentOptions {
 /// kDiskFull.
 class Segment {
  public:
-  Segment(store::FileSystem& fs, std::string directory, Offset base, const SegmentOptions& options);
+  /// `suffix` is added to the names of its three files.
+  Segment(store::FileSystem& fs, std::string directory, Offset base, const SegmentOptions& options,
+          std::string_view suffix = {});
 
   /// Creates the empty files. Errors: kAlreadyExists, kDiskFull, kIo.
   Status create();

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "log/batch.h"
@@ -164,6 +165,7 @@ class Verifier {
     for (const std::string& name : names)
       if (const auto base = segment_base(name)) bases.push_back(*base);
     std::sort(bases.begin(), bases.end());
+    AFDG_TRY(take_swaps(directory, names, bases));
     if (bases.empty() || bases.front() > plan.stored_start) {
       note(directory, 0, FindingKind::kMissing,
            "the first segment is missing: the log starts at offset " +
@@ -197,6 +199,29 @@ class Verifier {
     return whole ? check_lineage(directory + "/" + std::string(kLineageFile), lineage) : Status();
   }
 
+  /// A compaction that a start would end: the swap file stands for the segments that it covers.
+  Status take_swaps(const std::string& directory, const std::vector<std::string>& names,
+                    std::vector<Offset>& bases) {
+    swaps_.clear();
+    for (const std::string& name : names) {
+      if (!name.ends_with(kSwapSuffix)) continue;
+      const auto base = segment_base(std::string_view(name).substr(0, name.size() - kSwapSuffix.size()));
+      if (!base) continue;
+      AFDG_ASSIGN(const auto file, fs_.open(directory + "/" + name, store::OpenMode::kRead));
+      AFDG_ASSIGN(const std::uint64_t size, file->size());
+      BatchScanner scanner(*file, {0, size}, BatchScanner::Depth::kWhole, kBatchBytesMax);
+      Offset end = *base;
+      while (scanner.next()) end = scanner.batch().next();
+      if (scanner.status().code() == Code::kIo) return scanner.status();
+      if (!scanner.status().ok() || end == *base) continue;  // a start keeps what it was to replace
+      std::erase_if(bases, [&](Offset other) { return other > *base && other < end; });
+      if (!std::binary_search(bases.begin(), bases.end(), *base))
+        bases.insert(std::upper_bound(bases.begin(), bases.end(), *base), *base);
+      swaps_.insert(*base);
+    }
+    return {};
+  }
+
   Status metadata(const std::string& file, TopicId topic) {
     auto text = fs_.read_file(file, 4096);
     if (text.code() == Code::kNotFound) {
@@ -217,7 +242,8 @@ class Verifier {
   /// Reads one segment up to what was synced. False when it is damaged: what follows cannot be judged.
   Result<bool> segment(const std::string& stem, Offset base, const Plan& plan, Offset& end,
                        EpochLineage& lineage) {
-    const std::string file_path = stem + ".log";
+    const bool swap = swaps_.contains(base);
+    const std::string file_path = stem + ".log" + std::string(swap ? kSwapSuffix : std::string_view());
     AFDG_ASSIGN(const auto file, fs_.open(file_path, store::OpenMode::kRead));
     AFDG_ASSIGN(const std::uint64_t size, file->size());
     ++report_.segments;
@@ -272,7 +298,7 @@ class Verifier {
                          : "bytes behind offset " + std::to_string(plan.end.value()) +
                                " were not synced: made anew from the journal");
     }
-    AFDG_TRY(indexes(stem, base, size, trusted, last_at));
+    if (!swap) AFDG_TRY(indexes(stem, base, size, trusted, last_at));
     return true;
   }
 
@@ -335,7 +361,7 @@ class Verifier {
       const auto& have = lineage->entries();
       const bool found = std::any_of(have.begin(), have.end(), [&](const auto& e) {
         return e.epoch == entry.epoch &&
-               (e.start == entry.start || e.start <= segments.entries().front().start ||
+               (e.start <= entry.start || e.start <= segments.entries().front().start ||
                 entry == segments.entries().front());
       });
       if (found || !report_.clean) continue;
@@ -351,6 +377,7 @@ class Verifier {
   std::string directory_;
   std::size_t findings_max_;
   VerifyReport report_;
+  std::set<Offset> swaps_;  ///< of the partition that is looked at
 };
 
 }  // namespace

@@ -1,0 +1,183 @@
+#include <algorithm>
+#include <thread>
+
+#include "log/cleaner.h"
+#include "log/log_impl.h"
+
+// Compaction of the partitions whose topics ask for it. A round cleans one partition; it reads and writes
+// beside everything else, and takes a lock only to begin and for each segment that it swaps in.
+namespace afdg::log {
+namespace {
+
+constexpr std::uint64_t kBytesPerSecond = 64u << 20;
+constexpr std::uint64_t kBytesAtOnce = 1u << 20;
+
+/// What of a partition may be cleaned now, and how dirty that is.
+struct Candidate {
+  ShardRef shard;
+  CleanerJob job;
+  std::uint64_t truncations = 0;
+  double dirty = 0;
+};
+
+}  // namespace
+
+/// Errors: kUnavailable, a round that was told to end.
+Status Log::Impl::may_clean(const Shard& shard) {
+  {
+    const std::lock_guard lock(cleaner_wait_mutex_);
+    if (cleaner_stop_) return fail(Code::kUnavailable, "the log closes");
+  }
+  if (failed_) return failure();
+  if (holds_back()) return fail(Code::kDiskFull, "the disk is full");
+  const std::lock_guard lock(queue_mutex_);
+  if (shard.deleted || !shard.options.cleanup_compact)
+    return fail(Code::kUnavailable, "the topic is not to be cleaned any more");
+  return {};
+}
+
+/// Only what is on the disk for sure is cleaned; a checkpoint may be far away.
+Status Log::Impl::sync_sealed(Shard& shard) {
+  const std::lock_guard one(checkpoint_mutex_);
+  Offset until;
+  {
+    const std::lock_guard io(shard.io_mutex);
+    if (!shard.partition || !shard.partition->fault().ok()) return {};
+    const auto segments = shard.partition->segments();
+    if (segments.size() < 2 || segments[segments.size() - 2].end <= shard.partition->synced_end()) return {};
+    const std::lock_guard lock(shard.tail_mutex);
+    until = shard.committed_end;
+  }
+  return sync_segments(shard, until);
+}
+
+bool Log::Impl::clean_round() {
+  if (failed_ || holds_back()) return false;
+  std::vector<ShardRef> shards;
+  {
+    const std::lock_guard lock(shards_mutex_);
+    for (const auto& [id, shard] : shards_) shards.push_back(shard);
+  }
+  const Timestamp now = clock_.now();
+  std::optional<Candidate> best;
+  for (const ShardRef& shard : shards) {
+    TopicOptions options;
+    Candidate candidate{.shard = shard, .job = {}};
+    {
+      const std::lock_guard lock(queue_mutex_);
+      // A region's changes promise what was true at an offset; that needs marks which compaction does not
+      // keep.
+      if (shard->deleted || !shard->options.cleanup_compact || shard->options.held_by_region) continue;
+      options = shard->options;
+      if (shard->producers) candidate.job.keep_empty = shard->producers->last_bases();
+    }
+    if (const Status synced = sync_sealed(*shard); !synced.ok()) {
+      if (synced.code() == Code::kCorrupt) record_fault(*shard, synced.error());
+      if (synced.code() == Code::kIo) fatal(synced.error());
+      continue;
+    }
+    const std::lock_guard io(shard->io_mutex);
+    if (!shard->partition || !shard->partition->fault().ok()) continue;
+    Partition& partition = *shard->partition;
+    if (options.max_compaction_lag && partition.segments().back().bytes > 0 &&
+        partition.active_since() + *options.max_compaction_lag < now) {
+      if (!partition.roll(now).ok()) continue;
+      shard->unsynced = true;
+    }
+    const auto segments = partition.segments();
+    const Offset cleaned = std::min(shard->cleaned, partition.end());
+    std::uint64_t dirty = 0;
+    std::uint64_t all = 0;
+    bool overdue = false;
+    for (std::size_t i = 0; i + 1 < segments.size(); ++i) {
+      const auto& segment = segments[i];
+      if (segment.end > partition.synced_end() || segment.max_timestamp + options.min_compaction_lag > now)
+        break;
+      candidate.job.sources.push_back({segment.base, segment.end, segment.bytes});
+      all += segment.bytes;
+      if (segment.end <= cleaned) continue;
+      dirty += segment.bytes;
+      overdue = overdue ||
+                (options.max_compaction_lag && segment.max_timestamp + *options.max_compaction_lag < now);
+    }
+    if (dirty == 0) continue;
+    candidate.dirty = static_cast<double>(dirty) / static_cast<double>(all);
+    if (overdue) candidate.dirty = 1;
+    if (candidate.dirty < options.min_cleanable_dirty_ratio) continue;
+    if (best && best->dirty >= candidate.dirty) continue;
+    candidate.job.directory = path(kPartitionsDirectory) + "/" + shard->name;
+    candidate.job.dirty = cleaned;
+    candidate.job.now = now;
+    candidate.job.delete_retention = options.delete_retention;
+    candidate.job.segment_bytes = options.segment_bytes;
+    candidate.truncations = partition.truncations();
+    best = std::move(candidate);
+  }
+  if (!best) return false;
+  const std::lock_guard one(cleaning_mutex_);
+  const Status cleaned = clean(*best->shard, std::move(best->job), best->truncations);
+  if (cleaned.code() == Code::kCorrupt) record_fault(*best->shard, cleaned.error());
+  if (cleaned.code() == Code::kIo && may_clean(*best->shard).ok()) fatal(cleaned.error());
+  return cleaned.ok();
+}
+
+Status Log::Impl::clean(Shard& shard, CleanerJob job, std::uint64_t truncations) {
+  const Offset dirty = job.dirty;
+  std::uint64_t since_asked = 0;
+  const auto spend = [&](std::uint64_t bytes) -> Status {
+    since_asked += bytes;
+    if (since_asked < kBytesAtOnce) return {};
+    if (options_.threads == LogThreads::kBackground)
+      std::this_thread::sleep_for(std::chrono::microseconds(since_asked * 1'000'000 / kBytesPerSecond));
+    since_asked = 0;
+    return may_clean(shard);
+  };
+  AFDG_TRY(may_clean(shard));
+  CleanerLimits limits;
+  limits.map_bytes = options_.cleaner_map_bytes;
+  limits.batch_bytes_max = options_.batch_bytes_max;
+  limits.planted_skip_sync = options_.planted.skip_cleaner_sync;
+  Cleaner cleaner(fs_, std::move(job), limits, cleaner_random_, spend);
+  const auto account = [&] {
+    counters_.cleaner_bytes_read += cleaner.bytes_read();
+    counters_.cleaner_bytes_written += cleaner.bytes_written();
+  };
+  auto until = cleaner.survey();
+  if (!until.ok()) {
+    account();
+    return until.status();
+  }
+  for (;;) {
+    auto group = cleaner.next_group();
+    Status swapped = group.status();
+    if (swapped.ok() && *group && !(*group)->same) {
+      const std::lock_guard io(shard.io_mutex);
+      swapped = !shard.partition || shard.partition->truncations() != truncations
+                    ? fail(Code::kFailedPrecondition, shard.name + " changed while it was cleaned")
+                    : shard.partition->swap_in((*group)->base, (*group)->end);
+    }
+    if (!swapped.ok()) {
+      cleaner.discard();
+      account();
+      return swapped;
+    }
+    if (!*group) break;
+  }
+  account();
+  const std::lock_guard io(shard.io_mutex);
+  shard.cleaned = std::max(*until, dirty);
+  counters_.cleaner_rounds.fetch_add(1, std::memory_order_relaxed);
+  return {};
+}
+
+void Log::Impl::cleaner_thread() {
+  std::unique_lock lock(cleaner_wait_mutex_);
+  while (!cleaner_wake_.wait_for(lock, options_.cleaner_interval, [this] { return cleaner_stop_; })) {
+    lock.unlock();
+    while (clean_round()) {
+    }
+    lock.lock();
+  }
+}
+
+}  // namespace afdg::log
