@@ -511,6 +511,12 @@ class Runtime final : public RunningNode {
           static_cast<double>(log.commit_us_sum) / 1e6);
       one("afdg_log_bytes_in_flight", "Bytes appended and not yet in segments", false,
           static_cast<double>(log.bytes_in_flight));
+      one("afdg_compactions_total", "Compactions of a partition that were ended", true,
+          static_cast<double>(log.cleaner_rounds));
+      one("afdg_compaction_read_bytes_total", "Bytes of batches that compaction read", true,
+          static_cast<double>(log.cleaner_bytes_read));
+      one("afdg_compaction_written_bytes_total", "Bytes of batches that compaction wrote anew", true,
+          static_cast<double>(log.cleaner_bytes_written));
       one("afdg_disk_full", "1 while writes are refused because the disk is full", false,
           log.disk_full ? 1 : 0);
     }
