@@ -1,9 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <map>
 #include <optional>
 #include <set>
+#include <thread>
 
 #include "base/codec.h"
 #include "log/batch.h"
@@ -302,6 +304,64 @@ TEST(LogClean, ProducersAreKnownAfterTheirRecordsWent) {
   EXPECT_TRUE(again->duplicate);
   EXPECT_EQ(again->base, first->base);
   EXPECT_EQ(produce(55, 2, "key-1").code(), Code::kOutOfOrderSequence);
+}
+
+TEST(LogClean, GoesOnBesideAppendsReadsAndDeletions) {
+  FaultFileSystem fs(3);
+  SystemClock clock;
+  LogOptions options;
+  options.directory = "/log";
+  options.journal_bytes = 2u << 20;
+  options.journal_initial_bytes = 2u << 20;
+  options.reserve_bytes = 16u << 10;
+  options.cleaner_interval = std::chrono::milliseconds(1);
+  TopicOptions topic;
+  topic.segment_bytes = 4000;
+  topic.cleanup_compact = true;
+  topic.cleanup_delete = false;
+  topic.min_cleanable_dirty_ratio = 0.01;
+  auto log = std::move(Log::open(fs, clock, options)).value();
+  ASSERT_TRUE(log->create_partition(kA, "seven", topic).ok());
+  std::atomic<bool> over{false};
+  std::thread reads([&] {
+    while (!over) {
+      const auto seen = read_all(*log);
+      ASSERT_TRUE(seen.ok()) << seen.status().to_string();
+    }
+  });
+  std::thread others([&] {  // topics that go while they are cleaned
+    for (std::uint64_t id = 100; !over; ++id) {
+      const TopicPartition partition{TopicId(id), PartitionIndex(0)};
+      ASSERT_TRUE(log->create_partition(partition, "other-" + std::to_string(id), topic).ok());
+      for (int i = 0; i < 200 && !over; ++i) {
+        BatchBuilder builder;
+        builder.add(clock.now(), "key-" + std::to_string(i % 7), std::string(100, 'x'));
+        ASSERT_TRUE(log->append(partition, builder.seal(Offset(0), Epoch(1)), Epoch(1), nullptr).ok());
+        if (i % 20 == 0) log->lead();
+      }
+      ASSERT_TRUE(log->delete_topic(partition.topic).ok());
+    }
+  });
+  Fold expected;
+  for (int i = 0; i < 4000; ++i) {
+    BatchBuilder builder;
+    const std::string key = "key-" + std::to_string(i % 23);
+    expected[key] = std::to_string(i) + std::string(60, 'v');
+    builder.add(clock.now(), key, expected[key]);
+    ASSERT_TRUE(log->append(kA, builder.seal(Offset(0), Epoch(1)), Epoch(1), nullptr).ok());
+    if (i % 50 == 0) ASSERT_TRUE(log->drain().ok());
+  }
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (log->describe(kA)->bytes > 60'000 && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  over = true;
+  reads.join();
+  others.join();
+  EXPECT_LT(log->describe(kA)->bytes, 60'000u) << "of 500,000 that were written";
+  EXPECT_EQ(read_all(*log)->fold, expected);
+  EXPECT_EQ(read_all(*log)->end, Offset(4000));
+  EXPECT_GT(log->metrics().cleaner_rounds, 0u);
+  ASSERT_TRUE(log->close().ok());
 }
 
 }  // namespace
