@@ -297,14 +297,12 @@ Result<Offset> Log::Impl::truncate(TopicPartition id, Offset to) {
 }
 
 Result<Offset> Log::Impl::cut_at(const ShardRef& shard, Offset to, Offset end) {
-  // A batch goes whole: the end becomes the base of the batch that holds `to`.
+  // A batch goes whole, and offsets may have gaps: the end becomes that of the last batch wholly below `to`.
   AFDG_TRY(flush(*shard, end));
   RebuiltProducers rebuilt;
   {
     const std::lock_guard io(shard->io_mutex);
-    AFDG_ASSIGN(const FileRange range, shard->partition->read(to, 1, end));
-    if (range.size > 0) to = std::min(to, range.first);
-    // The end of the batch before it is what the segments will end at (offsets may have gaps).
+    AFDG_ASSIGN(to, shard->partition->end_below(to));
     AFDG_ASSIGN(rebuilt, rebuild_producers(*shard, to, nullptr));
     // Gone before anything can be written above `to` again: a later start would believe them.
     AFDG_TRY(drop_snapshots_above(*shard, to));

@@ -220,6 +220,17 @@ Result<bool> Partition::replay(std::string_view batch, Timestamp now) {
   return true;
 }
 
+Result<Offset> Partition::end_below(Offset to) {
+  AFDG_TRY(fault_);
+  if (to >= active().end()) return end_;
+  to = std::max(to, segments_.front()->base());
+  auto segment = use(segment_of(to));
+  if (!segment.ok()) return note(segment.status()).error();
+  auto place = (*segment)->find(to);
+  if (!place.ok()) return note(place.status()).error();
+  return std::max(place->previous_end, start_);
+}
+
 Status Partition::truncate_to(Offset to) {
   AFDG_TRY(fault_);
   if (to >= active().end()) return {};

@@ -120,15 +120,4 @@ Status Partition::finish_cleanings(std::vector<std::string>& warnings) {
   return removed ? fs_->sync_directory(directory_) : Status();
 }
 
-Result<Offset> Partition::end_below(Offset to) {
-  AFDG_TRY(fault_);
-  if (to >= active().end()) return end_;
-  to = std::max(to, segments_.front()->base());
-  auto segment = use(segment_of(to));
-  if (!segment.ok()) return note(segment.status()).error();
-  auto place = (*segment)->find(to);
-  if (!place.ok()) return note(place.status()).error();
-  return place->previous_end;
-}
-
 }  // namespace afdg::log
