@@ -158,7 +158,7 @@ Result<std::optional<Cleaner::Group>> Cleaner::next_group() {
   for (std::size_t i = 0; i < count; ++i) {
     const auto& source = job_.sources[next_ + i];
     group.bytes_before += source.bytes;
-    AFDG_TRY(rewrite(source, i + 1 == count, output, group));
+    AFDG_TRY(rewrite(source, i + 1 == count, output));
   }
   next_ += count;
   group.same = !output.begun();
@@ -175,14 +175,14 @@ Result<std::optional<Cleaner::Group>> Cleaner::next_group() {
   return std::optional<Group>(group);
 }
 
-Status Cleaner::rewrite(const CleanerJob::Source& source, bool last, Output& output, Group& group) {
+Status Cleaner::rewrite(const CleanerJob::Source& source, bool last, Output& output) {
   AFDG_ASSIGN(const auto file, open(source));
   BatchScanner scanner(*file, {0, source.bytes}, BatchScanner::Depth::kWhole, limits_.batch_bytes_max);
   while (scanner.next()) {
     AFDG_TRY(spend(scanner.size()));
     bytes_read_ += scanner.size();
     const bool ends_group = last && scanner.position() + scanner.size() == source.bytes;
-    AFDG_ASSIGN(const Filtered filtered, filter(scanner.batch(), ends_group, group));
+    AFDG_ASSIGN(const Filtered filtered, filter(scanner.batch(), ends_group));
     if (filtered == Filtered::kSame) {
       if (output.begun()) AFDG_TRY(output.add(scanner.batch().bytes()));
       continue;
@@ -193,7 +193,7 @@ Status Cleaner::rewrite(const CleanerJob::Source& source, bool last, Output& out
   return scanner.status();
 }
 
-Result<Filtered> Cleaner::filter(const BatchView& batch, bool keep_last, Group& group) {
+Result<Filtered> Cleaner::filter(const BatchView& batch, bool keep_last) {
   if (batch.base() >= end_ || batch.control()) return Filtered::kSame;
   const bool horizon_passed =
       batch.has_delete_horizon() && job_.now >= Timestamp(std::chrono::milliseconds(batch.base_timestamp()));
@@ -201,12 +201,12 @@ Result<Filtered> Cleaner::filter(const BatchView& batch, bool keep_last, Group& 
   how.keep = [&](const RecordView& record) {
     if (record.offset >= end_) return true;
     if (!record.key || record.offset < map_.find(*record.key)) return false;
-    if (record.value || !horizon_passed) return true;
-    group.tombstones_end = std::max(group.tombstones_end, record.offset + 1);
-    return false;
+    return record.value.has_value() || !horizon_passed;
   };
   // A tombstone that is not cleaned yet must not be counted from now on.
-  if (batch.next() <= end_) how.horizon = job_.now + job_.delete_retention;
+  if (batch.next() <= end_)
+    how.horizon =
+        job_.now + std::min<std::chrono::milliseconds>(job_.delete_retention, Timestamp::max() - job_.now);
   how.keep_empty =
       keep_last || std::binary_search(job_.keep_empty.begin(), job_.keep_empty.end(), batch.base());
   std::string_view records;

@@ -76,8 +76,6 @@ class Cleaner {
     std::uint64_t bytes_after = 0;
     /// One segment of which everything stays: nothing was written, nothing is to be swapped.
     bool same = false;
-    /// The first offset above the tombstones that went; 0: none did.
-    Offset tombstones_end{0};
   };
   /// Writes the next group; its files are synced on return, their names not. Nothing: the round is done.
   /// Precondition: survey() was ok.
@@ -97,8 +95,8 @@ class Cleaner {
   Result<bool> learn(const BatchView& batch);
   /// How many sources from next_ on become one segment.
   [[nodiscard]] std::size_t group_size() const;
-  Status rewrite(const CleanerJob::Source& source, bool last, Output& output, Group& group);
-  Result<Filtered> filter(const BatchView& batch, bool keep_last, Group& group);
+  Status rewrite(const CleanerJob::Source& source, bool last, Output& output);
+  Result<Filtered> filter(const BatchView& batch, bool keep_last);
 
   store::FileSystem& fs_;
   CleanerJob job_;

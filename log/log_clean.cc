@@ -80,25 +80,25 @@ bool Log::Impl::clean_round() {
     if (!shard->partition || !shard->partition->fault().ok()) continue;
     Partition& partition = *shard->partition;
     if (options.max_compaction_lag && partition.segments().back().bytes > 0 &&
-        partition.active_since() + *options.max_compaction_lag < now) {
+        now - partition.active_since() > *options.max_compaction_lag) {
       if (!partition.roll(now).ok()) continue;
       shard->unsynced = true;
     }
     const auto segments = partition.segments();
-    const Offset cleaned = std::min(shard->cleaned, partition.end());
+    const Offset cleaned = shard->cleaned;
     std::uint64_t dirty = 0;
     std::uint64_t all = 0;
     bool overdue = false;
     for (std::size_t i = 0; i + 1 < segments.size(); ++i) {
       const auto& segment = segments[i];
-      if (segment.end > partition.synced_end() || segment.max_timestamp + options.min_compaction_lag > now)
+      if (segment.end > partition.synced_end() || now - segment.max_timestamp < options.min_compaction_lag)
         break;
       candidate.job.sources.push_back({segment.base, segment.end, segment.bytes});
       all += segment.bytes;
       if (segment.end <= cleaned) continue;
       dirty += segment.bytes;
       overdue = overdue ||
-                (options.max_compaction_lag && segment.max_timestamp + *options.max_compaction_lag < now);
+                (options.max_compaction_lag && now - segment.max_timestamp > *options.max_compaction_lag);
     }
     if (dirty == 0) continue;
     candidate.dirty = static_cast<double>(dirty) / static_cast<double>(all);
@@ -165,7 +165,8 @@ Status Log::Impl::clean(Shard& shard, CleanerJob job, std::uint64_t truncations)
   }
   account();
   const std::lock_guard io(shard.io_mutex);
-  shard.cleaned = std::max(*until, dirty);
+  if (shard.partition && shard.partition->truncations() == truncations)
+    shard.cleaned = std::max(*until, dirty);
   counters_.cleaner_rounds.fetch_add(1, std::memory_order_relaxed);
   return {};
 }

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <map>
@@ -277,6 +278,45 @@ TEST(LogClean, WhatIsYoungStaysAndWhatIsNotAskedForToo) {
   c.topic.held_by_region = true;
   ASSERT_TRUE(c.log->create_partition(kA, "seven", c.topic).ok());
   EXPECT_FALSE(c.log->clean()) << "a region's changes are not for this";
+}
+
+TEST(LogClean, WithTheLongestRetentionTombstonesStayForEver) {
+  Cleaned c(8);
+  c.topic.delete_retention = std::chrono::milliseconds::max();
+  ASSERT_TRUE(c.open().ok() && c.append(120).ok());
+  const auto tombstones = [&] {
+    const Seen seen = read_all(*c.log).value();
+    return std::count_if(seen.values.begin(), seen.values.end(), [](const auto& v) { return !v.second; });
+  };
+  while (c.log->clean()) {
+  }
+  ASSERT_GT(tombstones(), 0);
+  const auto before = read_all(*c.log)->values.begin()->first;
+  c.clock.advance(std::chrono::hours(24 * 365));
+  c.topic.min_cleanable_dirty_ratio = 0;
+  ASSERT_TRUE(c.append(40).ok());
+  while (c.log->clean()) {
+  }
+  EXPECT_GT(tombstones(), 0);
+  EXPECT_GE(read_all(*c.log)->values.begin()->first, before);
+  EXPECT_EQ(read_all(*c.log)->fold, c.model);
+}
+
+TEST(LogClean, WhatATruncationBroughtAnewIsCleanedToo) {
+  Cleaned c(9);
+  ASSERT_TRUE(c.open().ok() && c.append(120).ok());
+  while (c.log->clean()) {
+  }
+  const std::uint64_t cleaned = c.log->describe(kA)->bytes;
+  ASSERT_TRUE(c.log->truncate(kA, Offset(10)).ok());
+  c.model = read_all(*c.log)->fold;
+  ASSERT_TRUE(c.append(120).ok());
+  EXPECT_GT(c.log->describe(kA)->bytes, cleaned * 2);
+  EXPECT_TRUE(c.log->clean());
+  while (c.log->clean()) {
+  }
+  EXPECT_LT(c.log->describe(kA)->bytes, cleaned * 2);
+  EXPECT_EQ(read_all(*c.log)->fold, c.model);
 }
 
 TEST(LogClean, ProducersAreKnownAfterTheirRecordsWent) {

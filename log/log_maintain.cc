@@ -385,7 +385,7 @@ void Log::Impl::retain() {
       const auto segments = shard->partition->segments();
       std::uint64_t left = shard->partition->bytes();
       for (std::size_t i = 0; i + 1 < segments.size(); ++i) {
-        const bool old = options.retention_age && segments[i].max_timestamp + *options.retention_age < now;
+        const bool old = options.retention_age && now - segments[i].max_timestamp > *options.retention_age;
         const bool large = options.retention_bytes && left > *options.retention_bytes;
         if (!old && !large) break;
         if (limit && segments[i].end > *limit) break;

@@ -83,7 +83,7 @@ Result<std::string_view> with_times(Broker& broker, Call& call, const TopicSetti
       return outside(valid.records_max_timestamp, "after", "message.timestamp.after.max.ms",
                      settings.timestamp_after_max_ms);
     if (valid.records_min_timestamp != -1 &&
-        now - valid.records_min_timestamp > settings.timestamp_before_max_ms)
+        valid.records_min_timestamp < now - settings.timestamp_before_max_ms)
       return outside(valid.records_min_timestamp, "before", "message.timestamp.before.max.ms",
                      settings.timestamp_before_max_ms);
     if (stamp == valid.batch.max_timestamp()) return valid.batch.bytes();
