@@ -79,13 +79,13 @@ TEST(TopicSettings, OfAGridKeepItWhole) {
   EXPECT_EQ(grid_topic_role("g.messages"), TopicRole::kMessages);
   EXPECT_EQ(grid_topic_role("g.changes"), TopicRole::kChanges);
   EXPECT_EQ(grid_topic_role("g.dead"), TopicRole::kDead);
-  EXPECT_TRUE(read_topic_settings({}, TopicRole::kChanges).value().cleanup_compact);
+  EXPECT_FALSE(read_topic_settings({}, TopicRole::kChanges).value().retention_ms.has_value());
   EXPECT_EQ(read_topic_settings({}, TopicRole::kMessages).value().retention_bytes, 1 << 30);
   EXPECT_EQ(read_topic_settings({{"retention.bytes", "9"}}, TopicRole::kMessages).value().retention_bytes, 9);
-  EXPECT_EQ(topic_standard(*find_topic_setting("cleanup.policy"), TopicRole::kChanges), "compact");
-  EXPECT_EQ(topic_standard(*find_topic_setting("cleanup.policy"), TopicRole::kDead), "delete");
+  EXPECT_EQ(topic_standard(*find_topic_setting("retention.ms"), TopicRole::kChanges), "-1");
+  EXPECT_EQ(topic_standard(*find_topic_setting("retention.ms"), TopicRole::kDead), "604800000");
   EXPECT_TRUE(check_grid_setting(TopicRole::kMessages, "retention.ms").ok());
-  EXPECT_TRUE(check_grid_setting(TopicRole::kChanges, "min.compaction.lag.ms").ok());
+  EXPECT_EQ(check_grid_setting(TopicRole::kChanges, "min.compaction.lag.ms").code(), Code::kPermissionDenied);
   for (const auto role : {TopicRole::kMessages, TopicRole::kChanges, TopicRole::kDead}) {
     EXPECT_TRUE(check_grid_setting(role, "segment.bytes").ok());
     for (const auto* key : {"cleanup.policy", "durability", "message.timestamp.type", "max.message.bytes"})

@@ -17,15 +17,21 @@ constexpr std::uint64_t kDirtyBytesMin = 4u << 20;
 constexpr std::chrono::milliseconds kCheckpointsGather{50};
 constexpr std::size_t kCheckpointsMax = 256;  // written together
 
+TopicSettings settings_of(const catalog::Topic& topic, TopicRole role) {
+  const auto read = read_topic_settings(topic.config, role);
+  if (read.ok()) return *read;
+  TopicSettings kept;  // it is of another version, which may want everything kept
+  kept.retention_ms = std::nullopt;
+  return kept;
+}
+
 log::TopicOptions topic_options(const catalog::Topic& topic) {
   const TopicRole role = topic.grid == GridId(0) ? TopicRole::kPlain : grid_topic_role(topic.name);
-  // The catalog has checked them; one of a newer version may know more, and then the defaults hold.
-  TopicSettings settings;
-  if (auto read = read_topic_settings(topic.config, role); read.ok()) settings = std::move(*read);
+  const TopicSettings settings = settings_of(topic, role);
   using std::chrono::milliseconds;
   log::TopicOptions options;
   options.segment_bytes = static_cast<std::uint64_t>(settings.segment_bytes);
-  options.segment_age = std::chrono::milliseconds(settings.segment_ms);
+  options.segment_age = milliseconds(settings.segment_ms);
   options.held_by_region = role == TopicRole::kMessages || role == TopicRole::kChanges;
   options.cleanup_delete = settings.cleanup_delete;
   options.cleanup_compact = settings.cleanup_compact;
@@ -34,7 +40,7 @@ log::TopicOptions topic_options(const catalog::Topic& topic) {
   if (settings.max_compaction_lag_ms != INT64_MAX)
     options.max_compaction_lag = milliseconds(settings.max_compaction_lag_ms);
   options.delete_retention = milliseconds(settings.delete_retention_ms);
-  if (settings.retention_ms) options.retention_age = std::chrono::milliseconds(*settings.retention_ms);
+  if (settings.retention_ms) options.retention_age = milliseconds(*settings.retention_ms);
   if (settings.retention_bytes)
     options.retention_bytes = static_cast<std::uint64_t>(*settings.retention_bytes);
   return options;
