@@ -12,9 +12,6 @@ namespace afdg::log {
 inline constexpr std::string_view kMetadataFile = "partition.metadata";
 inline constexpr std::string_view kLineageFile = "leader-epoch-checkpoint";
 
-/// What cleanings did to the partition, see compaction_point.h.
-inline constexpr std::string_view kCompactionFile = "compaction";
-
 /// Behind the names of a segment's files: one that a cleaning writes, and one that is whole and is to take
 /// the place of the segments whose offsets it covers (of that, only the .log).
 inline constexpr std::string_view kCleanedSuffix = ".cleaned";

@@ -33,11 +33,10 @@ Result<FileRange> Partition::read(Offset from, std::size_t bytes_max, Offset lim
 Result<FileRange> Partition::read_checked(Offset from, std::size_t bytes_max, Offset limit) {
   AFDG_ASSIGN(FileRange range, read(from, bytes_max, limit));
   if (range.size == 0) return range;
-  const auto segment = std::find_if(segments_.begin(), segments_.end(),
-                                    [&](const auto& one) { return one->file() == range.file; });
-  AFDG_ASSERT(segment != segments_.end(), "what was read is of a segment that is open");
+  Segment& segment = *segments_[segment_of(range.first)];
+  AFDG_ASSERT(segment.file() == range.file, "what was read is of the segment that holds its first offset");
   const std::uint64_t end = range.position + range.size;
-  if ((*segment)->checked(range.position, end)) return range;
+  if (segment.checked(range.position, end)) return range;
   BatchScanner scanner(*range.file, {range.position, end}, BatchScanner::Depth::kWhole,
                        options_.batch_bytes_max);
   while (scanner.next()) {
@@ -47,7 +46,7 @@ Result<FileRange> Partition::read_checked(Offset from, std::size_t bytes_max, Of
                                          std::to_string(scanner.position()) + ": " +
                                          scanner.status().error().text()))
         .error();
-  (*segment)->note_checked(range.position, end);
+  segment.note_checked(range.position, end);
   return range;
 }
 

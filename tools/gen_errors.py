@@ -5,6 +5,9 @@ import pathlib
 import re
 import sys
 
+sys.dont_write_bytecode = True
+from generated import write_or_check  # noqa: E402
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 LINE = re.compile(r'^AFDG_ERROR\(\s*k(\w+),\s*(\d+),\s*k(\w+),\s*(\w+),\s*(-?\d+),\s*"((?:[^"\\]|\\.)*)"\s*\)\s*$')
 RETRY = {
@@ -53,15 +56,8 @@ def render(text):
 
 
 def main(arguments):
-    target = ROOT / "docs/errors.md"
     wanted = render((ROOT / "base/errors.def").read_text())
-    if "--check" in arguments:
-        if not target.is_file() or target.read_text() != wanted:
-            print("docs/errors.md is not what base/errors.def gives: run tools/dev docs", file=sys.stderr)
-            return 1
-        return 0
-    target.write_text(wanted)
-    return 0
+    return write_or_check(ROOT / "docs/errors.md", wanted, "base/errors.def", arguments)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,9 @@ import pathlib
 import re
 import sys
 
+sys.dont_write_bytecode = True
+from generated import write_or_check  # noqa: E402
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 LINE = re.compile(r'^AFDG_TOPIC_SETTING\("([^"]+)", k(\w+), "([^"]*)", ([-\w]+), ([-\w]+), "([^"]*)", (true|false), "([^"]+)"\)$')
 HEAD = """# Settings of a topic
@@ -46,15 +49,8 @@ def render(text):
 
 
 def main(arguments):
-    target = ROOT / "docs/topic-settings.md"
     wanted = render((ROOT / "base/topic_settings.def").read_text())
-    if "--check" in arguments:
-        if not target.is_file() or target.read_text() != wanted:
-            print("docs/topic-settings.md is not what base/topic_settings.def gives: run tools/dev docs", file=sys.stderr)
-            return 1
-        return 0
-    target.write_text(wanted)
-    return 0
+    return write_or_check(ROOT / "docs/topic-settings.md", wanted, "base/topic_settings.def", arguments)
 
 
 if __name__ == "__main__":

@@ -44,4 +44,18 @@ struct Altering {
 /// of each. `work` outlives it.
 void alter(Broker& broker, std::vector<Altering>& work, bool validate_only, std::function<void()> done);
 
+/// The answer to AlterConfigs or IncrementalAlterConfigs: for each resource what became of it.
+template <class Response>
+[[nodiscard]] Response altered_response(const std::vector<Altering>& work) {
+  Response response;
+  for (const Altering& one : work) {
+    auto& out = response.responses.emplace_back();
+    out.error_code = one.error;
+    if (one.error != ErrorCode::kNone) out.error_message = one.text;
+    out.resource_type = one.type;
+    out.resource_name = one.name;
+  }
+  return response;
+}
+
 }  // namespace afdg::kafka

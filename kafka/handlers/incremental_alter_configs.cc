@@ -94,15 +94,7 @@ void handlers::incremental_alter_configs(Broker& broker, const CallPtr& call) {
     altered->work.push_back(std::move(one));
   }
   alter(broker, altered->work, altered->request.validate_only, [altered] {
-    IncrementalAlterConfigsResponse response;
-    for (const Altering& one : altered->work) {
-      auto& out = response.responses.emplace_back();
-      out.error_code = one.error;
-      if (one.error != ErrorCode::kNone) out.error_message = one.text;
-      out.resource_type = one.type;
-      out.resource_name = one.name;
-    }
-    altered->call->reply(response);
+    altered->call->reply(altered_response<IncrementalAlterConfigsResponse>(altered->work));
   });
 }
 
