@@ -22,6 +22,8 @@ class GridInfo;
 class GridList;
 class ListAgentsCall;
 class NodeList;
+class ProduceAnswer;
+class ProduceCall;
 class RegionList;
 class Route;
 class RouteCall;
@@ -57,6 +59,12 @@ class Admin {
   Result<v1::Route> route(const v1::RouteCall& call) const;
   Result<v1::AgentKeys> list_agents(const v1::ListAgentsCall& call) const;
   Result<v1::AgentState> show_agent(const v1::ShowAgentCall& call) const;
+  /// Stores records in a plain topic; a receipt for each, in order (afdg/v1/data.pb.h). An error means that
+  /// nothing was stored, kInDoubt that some may be: produced again, they may be there twice.
+  Result<v1::ProduceAnswer> produce(const v1::ProduceCall& call) const;
+  /// The same without waiting; `done` on a thread of gRPC's, once. It must not block.
+  void produce_async(const v1::ProduceCall& call,
+                     std::function<void(const Result<v1::ProduceAnswer>&)> done) const;
   /// Records as they come, until the end that the call asks for, or until `each` answers false. Not bounded
   /// by timeout(). `stop` is asked about every 100 ms on another thread; true ends it too.
   Status consume(const v1::ConsumeCall& call, const std::function<bool(const v1::ConsumedRecords&)>& each,

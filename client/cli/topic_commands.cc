@@ -8,6 +8,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/record_format.h"
 #include "client/cli/topic_config.h"
+#include "client/cli/topic_produce.h"
 
 namespace afdg::client::cli {
 namespace {
@@ -182,6 +183,7 @@ void add_topic_commands(CLI::App& app, Action& chosen) {
   });
 
   add_topic_config(*topic, chosen);
+  add_topic_produce(*topic, chosen);
 
   auto consuming = std::make_shared<Consuming>();
   CLI::App* consume_command = topic->add_subcommand("consume", "Print records as they come");

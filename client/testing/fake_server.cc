@@ -156,6 +156,34 @@ class FakeServer::Impl final : public v1::Data::Service, public v1::Admin::Servi
     return outcome;
   }
 
+  grpc::Status Produce(grpc::ServerContext* context, const v1::ProduceCall* call,
+                       v1::ProduceAnswer* answer) override {
+    if (call->topic() != "words")
+      return refuse(context, Code::kNotFound, "no topic is named '" + call->topic() + "': create it");
+    const std::lock_guard lock(mutex_);
+    for (const v1::ProduceRecord& record : call->records()) {
+      v1::ProduceReceipt& receipt = *answer->add_receipts();
+      SeenRecord& seen = produced_.emplace_back();
+      seen.call = produce_calls_;
+      if (record.has_partition_case() == v1::ProduceRecord::kPartition) seen.partition = record.partition();
+      if (record.has_key_case() == v1::ProduceRecord::kKey) seen.key = record.key();
+      if (record.has_value_case() == v1::ProduceRecord::kValue) seen.value = record.value();
+      for (const auto& header : record.headers()) seen.headers.emplace_back(header.key(), header.value());
+      seen.timestamp_unix_ms = record.timestamp_unix_ms();
+      receipt.set_partition(seen.partition);
+      if (seen.value == "full") {
+        receipt.set_code(static_cast<std::uint32_t>(Code::kDiskFull));
+        receipt.set_text("the disk is full: free space");
+        receipt.set_offset(-1);
+        produced_.pop_back();
+      } else {
+        receipt.set_offset(static_cast<std::int64_t>(produced_.size()) - 1);
+      }
+    }
+    ++produce_calls_;
+    return grpc::Status::OK;
+  }
+
   // --- Admin
 
   template <typename Routes>
@@ -301,6 +329,8 @@ class FakeServer::Impl final : public v1::Data::Service, public v1::Admin::Servi
   std::map<std::uint32_t, std::string> routes_;
   bool tell_ = false;
   std::vector<SeenCall> seen_;
+  std::vector<SeenRecord> produced_;
+  std::size_t produce_calls_ = 0;
   std::size_t frames_ = 0;
   int lookups_ = 0;
   std::size_t farewells_ = 0;
@@ -336,6 +366,10 @@ void FakeServer::set_route(std::uint32_t region, const std::string& address, boo
 std::vector<SeenCall> FakeServer::seen() const {
   const std::lock_guard lock(impl_->mutex_);
   return impl_->seen_;
+}
+std::vector<SeenRecord> FakeServer::produced() const {
+  const std::lock_guard lock(impl_->mutex_);
+  return impl_->produced_;
 }
 std::size_t FakeServer::frames() const {
   const std::lock_guard lock(impl_->mutex_);

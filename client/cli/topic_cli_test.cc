@@ -1,0 +1,136 @@
+// `afdg topic produce`, run against a server in this process.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <thread>
+
+#include "client/cli/testing/program.h"
+#include "client/cli/topic_produce.h"
+#include "client/testing/fake_server.h"
+
+namespace afdg::client::cli {
+namespace {
+
+using client::testing::SeenRecord;
+using ::testing::HasSubstr;
+using testing::Ran;
+
+class TopicCli : public ::testing::Test {
+ protected:
+  Ran afdg(std::vector<std::string> words, const std::string& input = {}) {
+    words.insert(words.begin(), {AFDG_PROGRAM, "-s", server_.address()});
+    return testing::run_program(std::move(words), input);
+  }
+  client::testing::FakeServer server_;
+};
+
+TEST_F(TopicCli, ProducesALineARecordInOneCall) {
+  const Ran run = afdg({"topic", "produce", "words", "-v"}, "one\ntwo\n\nlast");
+  EXPECT_EQ(run.exit, 0) << run.err;
+  EXPECT_EQ(run.out, "0@0\n0@1\n0@2\n0@3\n");
+  EXPECT_THAT(run.err, HasSubstr("4 records"));
+  const auto seen = server_.produced();
+  ASSERT_EQ(seen.size(), 4U);
+  EXPECT_EQ(seen[0].value, "one");
+  EXPECT_EQ(seen[0].key, std::nullopt);
+  EXPECT_EQ(seen[2].value, "");
+  EXPECT_EQ(seen[3].value, "last");
+  EXPECT_EQ(seen[3].call, 0U);
+}
+
+TEST_F(TopicCli, SplitsKeysAsKcatDoes) {
+  EXPECT_EQ(afdg({"topic", "produce", "words", "-K", "\\t"}, "a\tb\tc\nnone\n\tempty\n").exit, 0);
+  EXPECT_EQ(afdg({"topic", "produce", "words", "-K", "::", "-Z"}, "gone::\n::v\n").exit, 0);
+  const auto seen = server_.produced();
+  ASSERT_EQ(seen.size(), 5U);
+  EXPECT_EQ(seen[0].key, "a");
+  EXPECT_EQ(seen[0].value, "b\tc");
+  EXPECT_EQ(seen[1].key, std::nullopt);
+  EXPECT_EQ(seen[1].value, "none");
+  EXPECT_EQ(seen[2].key, "");
+  EXPECT_EQ(seen[3].key, "gone");
+  EXPECT_EQ(seen[3].value, std::nullopt);
+  EXPECT_EQ(seen[4].key, std::nullopt);
+}
+
+TEST_F(TopicCli, ProducesOneArgumentOrAFileWithKeyHeadersPartitionAndTime) {
+  EXPECT_EQ(afdg({"topic", "produce", "words", "hello", "-k", "k", "-H", "a=1=2", "-H", "b=", "-p", "3",
+                  "--time", "1700000000000", "-o", "json"})
+                .json(),
+            nlohmann::json({{"topic", "words"}, {"partition", 3}, {"offset", 0}}));
+  const std::string path = ::testing::TempDir() + "/afdg-cli-record-" + std::to_string(getpid());
+  std::ofstream(path) << "two\nlines\n";
+  EXPECT_EQ(afdg({"topic", "produce", "words", "@" + path}).exit, 0);
+  unlink(path.c_str());
+  const auto seen = server_.produced();
+  ASSERT_EQ(seen.size(), 2U);
+  EXPECT_EQ(seen[0].key, "k");
+  EXPECT_EQ(seen[0].partition, 3U);
+  EXPECT_EQ(seen[0].timestamp_unix_ms, 1'700'000'000'000);
+  EXPECT_EQ(seen[0].headers, (std::vector<std::pair<std::string, std::string>>{{"a", "1=2"}, {"b", ""}}));
+  EXPECT_EQ(seen[1].value, "two\nlines\n");
+}
+
+TEST_F(TopicCli, ManyLinesAreManyRecordsAndFewCalls) {
+  std::string input;
+  for (int i = 0; i < 25'000; ++i) input += std::to_string(i) + "\n";
+  input += std::string(3'000'000, 'x') + "\n";  // alone: it fits no call with others
+  const Ran run = afdg({"topic", "produce", "words"}, input);
+  EXPECT_EQ(run.exit, 0) << run.err;
+  const auto seen = server_.produced();
+  ASSERT_EQ(seen.size(), 25'001U);
+  for (std::size_t i = 0; i < 25'000; ++i) ASSERT_EQ(seen[i].value, std::to_string(i));
+  EXPECT_LE(seen.back().call, 8U);
+  EXPECT_GT(seen.back().call, seen[24'999].call);
+}
+
+TEST_F(TopicCli, SaysWhichRecordWasNotStored) {
+  const Ran run = afdg({"topic", "produce", "words"}, "one\nfull\nthree\nfull\n");
+  EXPECT_EQ(run.exit, 6);
+  EXPECT_EQ(run.out, "0@0\n0@1\n");
+  EXPECT_THAT(run.err, HasSubstr("record 2 of standard input and 1 more"));
+  EXPECT_THAT(run.err, HasSubstr("the disk is full: free space; 2 were stored"));
+  EXPECT_EQ(afdg({"topic", "produce", "words", "full"}).err, "afdg: the disk is full: free space\n");
+}
+
+TEST_F(TopicCli, RefusesWhatItCannotProduce) {
+  EXPECT_EQ(afdg({"topic", "produce", "none", "x"}).exit, 3);
+  EXPECT_EQ(afdg({"topic", "produce", "words", "x", "-H", "novalue"}).exit, 2);
+  EXPECT_EQ(afdg({"topic", "produce", "words", "x", "-H", "=v"}).exit, 2);
+  EXPECT_EQ(afdg({"topic", "produce", "words", "x", "-k", "a", "-K", ":"}).exit, 2);
+  EXPECT_EQ(afdg({"topic", "produce", "words", "x", "-K", ":"}).exit, 2);
+  EXPECT_EQ(afdg({"topic", "produce", "words", "-K", "\\q"}, "x").exit, 2);
+  EXPECT_EQ(afdg({"topic", "produce", "words", "x", "-p", "-1"}).exit, 2);
+  EXPECT_EQ(afdg({"topic", "produce", "words", "x", "--time", "soon"}).exit, 2);
+  EXPECT_EQ(afdg({"topic", "produce", "words", "@/no/such/file"}).exit, 2);
+  const Ran large = afdg({"topic", "produce", "words"}, std::string(8 << 20, 'x'));
+  EXPECT_EQ(large.exit, 2);
+  EXPECT_THAT(large.err, HasSubstr("7340032"));
+  EXPECT_TRUE(server_.produced().empty());
+}
+
+TEST(Lines, GivesWhatIsThereWithoutWaitingForMore) {
+  int pipe_ends[2];
+  ASSERT_EQ(pipe(pipe_ends), 0);
+  Lines lines(pipe_ends[0]);
+  const auto never = [] { return false; };
+  ASSERT_EQ(write(pipe_ends[1], "one\ntwo\nthr", 11), 11);
+  EXPECT_TRUE(*lines.fill(never));  // the pipe is still open
+  EXPECT_EQ(lines.next(), "one");
+  EXPECT_EQ(lines.next(), "two");
+  EXPECT_EQ(lines.next(), std::nullopt);
+  ASSERT_EQ(write(pipe_ends[1], "ee", 2), 2);
+  EXPECT_TRUE(*lines.fill(never));
+  EXPECT_EQ(lines.next(), std::nullopt);
+  close(pipe_ends[1]);
+  EXPECT_FALSE(*lines.fill(never));
+  EXPECT_EQ(lines.next(), "three");
+  EXPECT_EQ(lines.next(), std::nullopt);
+  EXPECT_FALSE(*lines.fill(never));
+  close(pipe_ends[0]);
+}
+
+}  // namespace
+}  // namespace afdg::client::cli
