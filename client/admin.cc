@@ -83,6 +83,23 @@ Result<v1::TopicInfo> Admin::alter_topic(const v1::AlterTopicCall& call) const {
 Result<v1::TopicList> Admin::topics(const v1::TopicsCall& call) const {
   return unary(*session_, timeout_, &Stub::Topics, call);
 }
+Result<v1::GroupList> Admin::groups() const {
+  return unary(*session_, timeout_, &Stub::Groups, v1::GroupsCall());
+}
+Result<v1::GroupInfo> Admin::describe_group(const v1::GroupCall& call) const {
+  return unary(*session_, timeout_, &Stub::DescribeGroup, call);
+}
+Result<v1::GroupInfo> Admin::seek_group(const v1::SeekGroupCall& call) const {
+  return unary(*session_, timeout_, &Stub::SeekGroup, call);
+}
+Status Admin::commit_group(const v1::CommitGroupCall& call) const {
+  return unary(*session_, timeout_, &Stub::CommitGroup, call).status();
+}
+Status Admin::delete_group(const std::string& name) const {
+  v1::GroupCall call;
+  call.set_name(name);
+  return unary(*session_, timeout_, &Stub::DeleteGroup, call).status();
+}
 Result<v1::NodeList> Admin::nodes() const { return unary(*session_, timeout_, &Stub::Nodes, v1::Empty()); }
 Result<v1::Route> Admin::route(const v1::RouteCall& call) const {
   return unary(*session_, timeout_, &Stub::FindRoute, call);

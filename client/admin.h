@@ -12,6 +12,7 @@
 namespace afdg::v1 {
 class AgentKeys;
 class AgentState;
+class CommitGroupCall;
 class ConsumeCall;
 class ConsumedRecords;
 class CreateGridCall;
@@ -20,6 +21,9 @@ class CreateTopicCall;
 class GridDescription;
 class GridInfo;
 class GridList;
+class GroupCall;
+class GroupInfo;
+class GroupList;
 class ListAgentsCall;
 class NodeList;
 class ProduceAnswer;
@@ -27,6 +31,7 @@ class ProduceCall;
 class RegionList;
 class Route;
 class RouteCall;
+class SeekGroupCall;
 class ServerState;
 class ShowAgentCall;
 class TopicInfo;
@@ -55,6 +60,13 @@ class Admin {
   Status delete_topic(const std::string& name) const;
   Result<v1::TopicInfo> alter_topic(const v1::AlterTopicCall& call) const;
   Result<v1::TopicList> topics(const v1::TopicsCall& call) const;
+  /// Consumer groups, those of Kafka's clients. Moving, committing and deleting are refused while a group has
+  /// members: kFailedPrecondition.
+  Result<v1::GroupList> groups() const;
+  Result<v1::GroupInfo> describe_group(const v1::GroupCall& call) const;
+  Result<v1::GroupInfo> seek_group(const v1::SeekGroupCall& call) const;
+  Status commit_group(const v1::CommitGroupCall& call) const;
+  Status delete_group(const std::string& name) const;
   Result<v1::NodeList> nodes() const;
   Result<v1::Route> route(const v1::RouteCall& call) const;
   Result<v1::AgentKeys> list_agents(const v1::ListAgentsCall& call) const;

@@ -298,6 +298,12 @@ class Runtime final : public RunningNode {
     admin.peers = peers_.get();
     admin.background = background_.get();
     admin.tails = tails_.get();
+    groups_ = std::make_unique<GroupAdmin>(
+        GroupAdmin::Parts{&board_, kafka_cluster_.get(), gather_.get(), peers_.get(),
+                          [this](std::function<void(kafka::Broker&)> task) {
+                            return kafka_ && kafka_->post(std::move(task));
+                          }});
+    admin.groups = groups_.get();
     admin.types = types_.get();
     admin.server_state = [this] { return state(); };
     admin.serving = [this] { return serving_.load(); };
@@ -614,6 +620,7 @@ class Runtime final : public RunningNode {
   std::unique_ptr<KafkaCluster> kafka_cluster_;
   std::unique_ptr<KafkaGrids> kafka_grids_;
   std::unique_ptr<KafkaListener> kafka_;
+  std::unique_ptr<GroupAdmin> groups_;
   std::mutex tick_mutex_;
   std::condition_variable tick_changed_;
   bool ticking_ = true;

@@ -1,4 +1,4 @@
-// `afdg topic produce`, run against a server in this process.
+// `afdg topic produce`, `afdg topic consume -G` and `afdg group`, run against a server in this process.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -109,6 +109,62 @@ TEST_F(TopicCli, RefusesWhatItCannotProduce) {
   EXPECT_EQ(large.exit, 2);
   EXPECT_THAT(large.err, HasSubstr("7340032"));
   EXPECT_TRUE(server_.produced().empty());
+}
+
+TEST_F(TopicCli, ConsumesWithAGroupFromWhereItIs) {
+  EXPECT_EQ(afdg({"topic", "consume", "words", "-G", "r", "-n", "2", "-o", "raw"}).out, "alpha\nbeta\n");
+  EXPECT_EQ(server_.group_offset("r"), 2);
+  EXPECT_EQ(afdg({"topic", "consume", "words", "--group", "r", "-e", "-o", "raw"}).out, "gamma\n");
+  EXPECT_EQ(server_.group_offset("r"), 3);
+  EXPECT_EQ(afdg({"topic", "consume", "words", "-G", "r", "-e"}).out, "");
+  EXPECT_EQ(server_.group_offset("r"), 3);
+}
+
+TEST_F(TopicCli, SaysWhenAGroupHasMembersOrWhatWasReadIsNotKept) {
+  const Ran busy = afdg({"topic", "consume", "words", "-G", "busy", "-e"});
+  EXPECT_EQ(busy.exit, 1);
+  EXPECT_EQ(busy.out, "");
+  EXPECT_THAT(busy.err, HasSubstr("group 'busy' has members"));
+  const Ran taken = afdg({"topic", "consume", "words", "-G", "taken", "-e"});
+  EXPECT_EQ(taken.exit, 1);
+  EXPECT_THAT(taken.out, HasSubstr("gamma"));
+  EXPECT_THAT(taken.err, HasSubstr("is not kept in group 'taken'"));
+}
+
+TEST_F(TopicCli, ListsAndDescribesGroups) {
+  EXPECT_EQ(afdg({"group", "list", "-o", "raw"}).out, "busy\tStable\t\t1\n");
+  EXPECT_EQ(afdg({"group", "list", "-o", "json"}).json()[0]["name"], "busy");
+  const Ran run = afdg({"group", "describe", "busy"});
+  EXPECT_EQ(run.exit, 0) << run.err;
+  EXPECT_THAT(run.out, ::testing::ContainsRegex("left +words.0."));
+  EXPECT_THAT(run.out, ::testing::ContainsRegex("words +0 +1 +3 +2 +left"));
+  EXPECT_THAT(run.out, ::testing::ContainsRegex("gone +0 +5 +- +-"));
+  EXPECT_EQ(afdg({"group", "describe", "busy", "-o", "json"}).json()["offsets"][0]["lag"], 2);
+  EXPECT_EQ(afdg({"group", "describe", "none"}).exit, 3);
+  EXPECT_EQ(afdg({"group", "describe"}).exit, 2);
+  EXPECT_EQ(afdg({"group"}).exit, 2);
+}
+
+TEST_F(TopicCli, MovesAndDeletesGroups) {
+  EXPECT_EQ(afdg({"group", "seek", "r", "--topic", "words", "--to", "end", "-o", "raw"}).out,
+            "words\t0\t3\t3\t0\n");
+  EXPECT_EQ(
+      afdg({"group", "seek", "r", "--topic", "words", "--to", "1", "-o", "json"}).json()[0]["committed"], 1);
+  EXPECT_EQ(afdg({"group", "seek", "r", "--topic", "words", "-p", "0", "--to", "@1002"}).exit, 0);
+  EXPECT_EQ(server_.group_offset("r"), 2);
+  EXPECT_EQ(afdg({"group", "seek", "r", "--topic", "words", "--to", "start"}).exit, 0);
+  EXPECT_EQ(server_.group_offset("r"), 0);
+  EXPECT_EQ(afdg({"group", "seek", "r", "--topic", "none", "--to", "start"}).exit, 3);
+  EXPECT_EQ(afdg({"group", "seek", "r", "--topic", "words", "--to", "-1"}).exit, 2);
+  EXPECT_EQ(afdg({"group", "seek", "r", "--topic", "words"}).exit, 2);
+  EXPECT_EQ(afdg({"group", "seek", "r", "--to", "start"}).exit, 2);
+  const Ran busy = afdg({"group", "seek", "busy", "--topic", "words", "--to", "start"});
+  EXPECT_EQ(busy.exit, 1);
+  EXPECT_EQ(busy.err, "afdg: group 'busy' has members: stop its consumers first\n");
+  EXPECT_EQ(afdg({"group", "delete", "busy"}).exit, 1);
+  EXPECT_EQ(afdg({"group", "delete", "r", "-o", "json"}).json()["deleted"], "r");
+  EXPECT_EQ(server_.group_offset("r"), -1);
+  EXPECT_EQ(afdg({"group", "delete", "r"}).exit, 3);
 }
 
 TEST(Lines, GivesWhatIsThereWithoutWaitingForMore) {

@@ -70,6 +70,9 @@ class FakeServer {
 
   [[nodiscard]] std::vector<SeenCall> seen() const;
   [[nodiscard]] std::size_t frames() const;
+  /// Where group `name` is in partition 0 of "words"; -1 when there is no such group. Group "busy" has a
+  /// member, and refuses to be moved and deleted.
+  [[nodiscard]] std::int64_t group_offset(const std::string& name) const;
   /// A record whose value is "full" is refused with kDiskFull, the others of its call are not.
   [[nodiscard]] std::vector<SeenRecord> produced() const;
   /// Blocks until `count` calls have arrived.
