@@ -382,7 +382,7 @@ class Runtime final : public RunningNode {
     setup.log = log_.get();
     setup.cluster = kafka_cluster_.get();
     if (router_) {
-      kafka_grids_ = std::make_unique<KafkaGrids>(board_, *router_);
+      kafka_grids_ = std::make_unique<KafkaGrids>(*router_);
       setup.grids = kafka_grids_.get();
     }
     setup.clock = &clock_;

@@ -29,9 +29,59 @@ def batch(records, producer=-1, epoch=-1, sequence=-1):
     return struct.pack(">qiibI", 0, 9 + len(checked), -1, 2, wire.crc32c(checked)) + checked
 
 
-def hits(server, key):
+def records(data, start=0):
+    """[(offset, key, value, {header: value})] from `start` on, of what a fetch returned, none of it compressed."""
+    out, at = [], 0
+
+    def number():
+        nonlocal at
+        value = shift = 0
+        while True:
+            value |= (data[at] & 127) << shift
+            shift, at = shift + 7, at + 1
+            if data[at - 1] < 128:
+                return (value >> 1) ^ -(value & 1)
+
+    def sized():
+        nonlocal at
+        size = number()
+        at += max(size, 0)
+        return None if size < 0 else data[at - size:at]
+
+    begin = 0
+    for base, count, right in wire.batches(data):
+        assert right, "a batch came with a wrong CRC"
+        at = begin + 61
+        for _ in range(count):
+            number()
+            at += 1
+            number()
+            offset = base + number()
+            key, value = sized(), sized()
+            out.append((offset, key, value, {sized().decode(): sized() for _ in range(number())}))
+        begin = at
+    return [record for record in out if record[0] >= start]
+
+
+def everything(client, topic):
+    """[(key, value, headers)] of all partitions."""
+    out = []
+    for partition in range(REGIONS):
+        offset = 0
+        while True:
+            error, watermark, data = client.fetch(topic, offset, partition=partition)
+            assert error == 0
+            if offset >= watermark:
+                break
+            found = records(data, offset)
+            out += [record[1:] for record in found]
+            offset = found[-1][0] + 1
+    return out
+
+
+def hits(server, key, grid="g"):
     """What the agent has counted; 0 when there is none."""
-    done = server.afdg("-o", "json", "agent", "show", f"entity/{key}", grid="g", check=None)
+    done = server.afdg("-o", "json", "agent", "show", f"entity/{key}", grid=grid, check=None)
     if done.returncode == 3:
         return 0
     return int(json.loads(done.stdout)["items"][0]["value"]["integer"])
@@ -54,24 +104,51 @@ def keyed(folder):
         at.server.afdg("grid", "create", "g", "--regions", REGIONS)
         keys = [f"agent-{i}" for i in range(20)]
         with Client(at.address) as client:
-            for partition in range(REGIONS):
-                error, offset = client.produce("g.messages", batch([(key.encode(), BODY, INCREMENT) for key in keys]), partition=partition)
-                assert error == 0 and offset >= 0, (error, offset)
-            # One whose key lives elsewhere has no offset in the partition it was produced to.
-            offsets = [client.produce("g.messages", batch([(b"agent-0", BODY, INCREMENT)]), partition=p) for p in range(REGIONS)]
-            assert [error for error, _ in offsets] == [0] * REGIONS and sorted(offset >= 0 for _, offset in offsets) == [False] * 3 + [True], offsets
-            assert client.produce("g.changes", batch([(b"k", b"v", {})]))[0] == TOPIC_INVALID
-            assert client.produce("g.dead", batch([(b"k", b"v", {})]))[0] == TOPIC_INVALID
-        for key in keys[1:]:
-            settle(lambda key=key: hits(at.server, key) == REGIONS)
-        settle(lambda: hits(at.server, "agent-0") == 2 * REGIONS)
+            for partition in range(REGIONS):  # some of their keys live elsewhere, so a client could not count from an offset
+                sent = client.produce("g.messages", batch([(key.encode(), BODY, INCREMENT) for key in keys]), partition=partition)
+                assert sent == (0, -1), sent
+            settle(lambda: [hits(at.server, key) for key in keys] == [REGIONS] * 20)
+            # Where a key lives its records have the offsets that are told, one after the other.
+            told = [client.produce("g.messages", batch([(b"agent-0", BODY, INCREMENT)] * 3), partition=p) for p in range(REGIONS)]
+            assert [error for error, _ in told] == [0] * REGIONS and sorted(offset >= 0 for _, offset in told) == [False] * 3 + [True], told
+            home, base = next((partition, offset) for partition, (_, offset) in enumerate(told) if offset >= 0)
+            found = records(client.fetch("g.messages", base, partition=home)[2], base)[:3]
+            assert [(offset, key) for offset, key, _, _ in found] == [(base + i, b"agent-0") for i in range(3)], found
+            for topic in ("g.changes", "g.dead"):
+                assert client.produce(topic, batch([(b"k", b"v", {})])) == (TOPIC_INVALID, -1)
+        settle(lambda: hits(at.server, "agent-0") == REGIONS + 3 * REGIONS)
         assert dead(at.server) == []
-        # What was consumed from one grid's messages can be produced into another's.
-        at.server.afdg("grid", "create", "h", "--regions", 2)
-        read = [json.loads(line) for line in at.server.afdg("-o", "json", "topic", "consume", "g.messages", "-e").stdout.splitlines()]
-        assert len(read) == 20 * REGIONS + REGIONS
-        headers = {header["key"] for header in read[0]["headers"]}
-        assert {"afdg-type", "afdg-message", "afdg-content"} <= headers, headers
+
+
+def defaults(folder):
+    """without headers a record is JSON for the only message of the only type; for the built-in store, Put"""
+    with endpoint(folder, ours=True) as at:
+        at.server.afdg("grid", "create", "g", "--regions", REGIONS)
+        with Client(at.address) as client:
+            assert client.produce("g.messages", batch([(b"ada", b'{"key":"name","value":"Ada"}', {})]))[0] == 0
+        settle(lambda: "Ada" in at.server.afdg("agent", "show", "entity/ada", grid="g", check=None).stdout)
+
+
+def again(folder):
+    """what is consumed from one grid's messages, or from its dead letters, can be produced into another as it is"""
+    with endpoint(folder, ours=True) as at:
+        for grid in ("g", "h"):
+            at.server.afdg("grid", "create", grid, "--regions", REGIONS if grid == "g" else 3)
+        with Client(at.address) as client:
+            assert client.produce("g.messages", batch([(b"kate", BODY, INCREMENT)] * 2))[0] == 0
+            at.server.afdg("agent", "request", "entity/kate", "Increment", BODY.decode(), grid="g")  # as Protocol Buffers or JSON, with an identity
+            settle(lambda: hits(at.server, "kate") == 3)
+            copied = everything(client, "g.messages")
+            assert len(copied) == 3 and all("afdg-id" in headers for _, _, headers in copied), copied
+            assert client.produce("h.messages", batch(copied), partition=1)[0] == 0
+            settle(lambda: hits(at.server, "kate", "h") == 3)
+            # A dead letter that is mended goes on as what it was.
+            assert client.produce("g.messages", batch([(b"kate", b"{", INCREMENT)]))[0] == 0
+            settle(lambda: len(dead(at.server)) == 1)
+            (key, value, headers), = everything(client, "g.dead")
+            assert (key, value, headers["afdg-error"]) == (b"kate", b"{", b"kUndecodable"), (key, value, headers)
+            assert client.produce("h.messages", batch([(key, BODY, headers)]), partition=2)[0] == 0
+            settle(lambda: hits(at.server, "kate", "h") == 4)
 
 
 def nobody_understands(folder):
@@ -124,4 +201,4 @@ def with_kcat(folder):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.run_cases(keyed, nobody_understands, once, with_kcat))
+    sys.exit(harness.run_cases(keyed, defaults, again, nobody_understands, once, with_kcat))
