@@ -167,6 +167,56 @@ TEST_F(TopicCli, MovesAndDeletesGroups) {
   EXPECT_EQ(afdg({"group", "delete", "r"}).exit, 3);
 }
 
+TEST_F(TopicCli, BenchProducesWithKeysAndReportsWhatCameOfIt) {
+  const Ran run = afdg({"-o",        "json",        "bench",     "produce", "--topic",  "words",  "--callers",
+                        "4",         "--in-flight", "2",         "--keys",  "10",       "--size", "30",
+                        "--records", "3",           "--seconds", "0.2",     "--warmup", "0"});
+  ASSERT_EQ(run.exit, 0) << run.err;
+  const nlohmann::json json = run.json();
+  EXPECT_GT(json["operations"], 0);
+  EXPECT_GT(json["p50_us"], 0);
+  EXPECT_GE(json["p999_us"], json["p50_us"]);
+  EXPECT_EQ(json["errors"], 0);
+  const auto seen = server_.produced();
+  ASSERT_GT(seen.size(), 4U);
+  EXPECT_LE(json["operations"].get<std::size_t>(), seen.size());
+  for (const SeenRecord& record : seen) {
+    EXPECT_THAT(record.key.value_or(""), ::testing::MatchesRegex("k[0-9]"));
+    EXPECT_EQ(record.value, std::string(30, 'x'));
+  }
+  EXPECT_EQ(seen[1].call, seen[3].call) << "three records a call";
+  EXPECT_EQ(
+      afdg({"bench", "produce", "--topic", "words", "--threads", "--callers", "2", "--seconds", "0.1"}).exit,
+      0);
+}
+
+TEST_F(TopicCli, BenchRefusesWhatItCannotMeasure) {
+  EXPECT_EQ(afdg({"bench", "produce", "--topic", "none"}).exit, 3);
+  EXPECT_EQ(afdg({"bench", "consume", "--topic", "none"}).exit, 3);
+  EXPECT_EQ(afdg({"bench", "produce", "--topic", "words", "--callers", "1000", "--in-flight", "1000"}).exit,
+            2);
+  EXPECT_EQ(afdg({"bench", "produce", "--topic", "words", "--records", "10000", "--size", "10000"}).exit, 2);
+  EXPECT_EQ(afdg({"bench", "produce", "--topic", "words", "--seconds", "0"}).exit, 2);
+  EXPECT_EQ(afdg({"bench", "produce", "--topic", "words", "--keys", "0"}).exit, 2);
+  EXPECT_EQ(afdg({"bench", "consume", "--topic", "words", "--callers", "2000"}).exit, 2);
+}
+
+TEST_F(TopicCli, BenchConsumesAgainAndAgain) {
+  const Ran run = afdg({"-o", "json", "bench", "consume", "--topic", "words", "--callers", "2", "--seconds",
+                        "0.2", "--warmup", "0"});
+  ASSERT_EQ(run.exit, 0) << run.err;
+  EXPECT_GT(run.json()["operations"], 6) << "more than once";
+  EXPECT_EQ(run.json()["errors"], 0);
+}
+
+TEST_F(TopicCli, CompletionKnowsTheCommands) {
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    const std::string script = afdg({"completion", shell}).out;
+    for (const char* word : {"produce", "seek", "key-separator", "partition", "to"})
+      EXPECT_THAT(script, HasSubstr(word)) << shell;
+  }
+}
+
 TEST(Lines, GivesWhatIsThereWithoutWaitingForMore) {
   int pipe_ends[2];
   ASSERT_EQ(pipe(pipe_ends), 0);

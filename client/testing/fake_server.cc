@@ -271,6 +271,7 @@ class FakeServer::Impl final : public v1::Data::Service, public v1::Admin::Servi
     topic->set_name("words");
     topic->set_partitions(1);
     topic->set_durability("synced");
+    topic->add_partition_infos()->set_end(3);
     return grpc::Status::OK;
   }
   grpc::Status Nodes(grpc::ServerContext*, const v1::Empty*, v1::NodeList* answer) override {

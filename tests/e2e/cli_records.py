@@ -204,5 +204,27 @@ def several_nodes(folder):
                 server.stop()
 
 
+def measured(folder):
+    """bench produce and consume count what is there, and what cannot be measured is refused at once"""
+    server = start(folder / "data")
+    try:
+        harness.says(server.afdg("bench", "produce", check=3), "bench", "--create")
+        produced = json.loads(server.afdg("-o", "json", "bench", "produce", "--create", "--callers", 8, "--in-flight", 4, "--size", 50, "--keys", 100,
+                                          "--seconds", 1, "--warmup", 0).stdout)
+        assert produced["errors"] == 0 and produced["operations"] > 0, produced
+        assert produced["p50_us"] <= produced["p90_us"] <= produced["p99_us"] <= produced["p999_us"], produced
+        stored = sum(p["end"] for p in json.loads(server.afdg("-o", "json", "topic", "describe", "bench").stdout)["partition_infos"])
+        assert produced["operations"] <= stored <= 1.1 * produced["operations"] + 100, f"{produced['operations']} counted, {stored} stored"
+        keys = set(kcat(server, "-C", "-t", "bench", "-e", "-q", "-f", "%k %S\n").splitlines())
+        assert keys <= {f"k{n} 50" for n in range(100)} and len(keys) > 50, keys
+        consumed = json.loads(server.afdg("-o", "json", "bench", "consume", "--callers", 2, "--seconds", 1, "--warmup", 0).stdout)
+        assert consumed["errors"] == 0 and consumed["operations"] > 0, consumed
+        server.afdg("grid", "create", "g", "--regions", 2)
+        harness.says(server.afdg("bench", "produce", "--topic", "g.messages", check=8), "agent send")
+        harness.says(server.afdg("bench", "consume", "--topic", "g.dead", check=1), "g.dead", "no records")
+    finally:
+        server.stop()
+
+
 if __name__ == "__main__":
-    sys.exit(harness.run_cases(exchange, refusals, groups, several_nodes))
+    sys.exit(harness.run_cases(exchange, refusals, groups, several_nodes, measured))
