@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "afdg/v1/admin.grpc.pb.h"
+#include "afdg/v1/data.grpc.pb.h"
 #include "client/internal/session.h"
 
 namespace afdg::client {
@@ -34,6 +35,19 @@ v1::NamedCall named(const std::string& name) {
 }
 
 using Stub = v1::Admin::Stub;
+
+/// A connection that broke leaves open whether records arrived, but for this text of gRPC's.
+Status produced_status(const grpc::Status& status, const grpc::ClientContext& context,
+                       const std::string& server) {
+  const Status known = internal::status_of(status, context, server);
+  const bool ours = context.GetServerTrailingMetadata().count("afdg-code") != 0;
+  if (known.code() != Code::kUnavailable || ours ||
+      status.error_message().find("failed to connect") != std::string::npos)
+    return known;
+  return fail(Code::kInDoubt, "the connection to the server at " + server +
+                                  " broke: the records may be stored; look with 'afdg topic consume' before "
+                                  "they are produced again");
+}
 
 }  // namespace
 
@@ -69,6 +83,23 @@ Result<v1::TopicInfo> Admin::alter_topic(const v1::AlterTopicCall& call) const {
 Result<v1::TopicList> Admin::topics(const v1::TopicsCall& call) const {
   return unary(*session_, timeout_, &Stub::Topics, call);
 }
+Result<v1::GroupList> Admin::groups() const {
+  return unary(*session_, timeout_, &Stub::Groups, v1::GroupsCall());
+}
+Result<v1::GroupInfo> Admin::describe_group(const v1::GroupCall& call) const {
+  return unary(*session_, timeout_, &Stub::DescribeGroup, call);
+}
+Result<v1::GroupInfo> Admin::seek_group(const v1::SeekGroupCall& call) const {
+  return unary(*session_, timeout_, &Stub::SeekGroup, call);
+}
+Status Admin::commit_group(const v1::CommitGroupCall& call) const {
+  return unary(*session_, timeout_, &Stub::CommitGroup, call).status();
+}
+Status Admin::delete_group(const std::string& name) const {
+  v1::GroupCall call;
+  call.set_name(name);
+  return unary(*session_, timeout_, &Stub::DeleteGroup, call).status();
+}
 Result<v1::NodeList> Admin::nodes() const { return unary(*session_, timeout_, &Stub::Nodes, v1::Empty()); }
 Result<v1::Route> Admin::route(const v1::RouteCall& call) const {
   return unary(*session_, timeout_, &Stub::FindRoute, call);
@@ -78,6 +109,38 @@ Result<v1::AgentKeys> Admin::list_agents(const v1::ListAgentsCall& call) const {
 }
 Result<v1::AgentState> Admin::show_agent(const v1::ShowAgentCall& call) const {
   return unary(*session_, timeout_, &Stub::ShowAgent, call);
+}
+
+Result<v1::ProduceAnswer> Admin::produce(const v1::ProduceCall& call) const {
+  const auto stub = v1::Data::NewStub(session_->network().seed());
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + timeout_);
+  v1::ProduceAnswer answer;
+  const grpc::Status status = stub->Produce(&context, call, &answer);
+  AFDG_TRY(produced_status(status, context, session_->server()));
+  return answer;
+}
+
+void Admin::produce_async(const v1::ProduceCall& call,
+                          std::function<void(const Result<v1::ProduceAnswer>&)> done) const {
+  struct Operation {
+    std::shared_ptr<internal::Session> session;
+    std::unique_ptr<v1::Data::Stub> stub;
+    grpc::ClientContext context;
+    v1::ProduceCall call;
+    v1::ProduceAnswer answer;
+  };
+  auto* const operation =
+      new Operation{session_, v1::Data::NewStub(session_->network().seed()), {}, call, {}};
+  operation->context.set_deadline(std::chrono::system_clock::now() + timeout_);
+  operation->stub->async()->Produce(&operation->context, &operation->call, &operation->answer,
+                                    [operation, done = std::move(done)](const grpc::Status& status) {
+                                      const std::unique_ptr<Operation> owned(operation);
+                                      const Status known =
+                                          produced_status(status, owned->context, owned->session->server());
+                                      done(known.ok() ? Result<v1::ProduceAnswer>(std::move(owned->answer))
+                                                      : Result<v1::ProduceAnswer>(known.error()));
+                                    });
 }
 
 Status Admin::consume(const v1::ConsumeCall& call,

@@ -14,6 +14,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "log/message_log.h"
+#include "region/producers.h"
 #include "store/key_value_store.h"
 
 namespace afdg::region {
@@ -43,9 +44,9 @@ struct Inbound {
   Want want = Want::kAnswer;
   Identity identity{};
   Timestamp deadline{};  ///< epoch: none
-  /// Logged whatever it says; what cannot run is buried in GRID.dead. With kReceipt only. The key may be
-  /// empty.
-  bool take = false;
+  /// No message, but what a Kafka client produced to the region's partition: the payload is the header of a
+  /// checked record batch and its records, not compressed. Of the rest only `ticket` is looked at.
+  bool produced = false;
   std::uint64_t ticket = 0;    ///< comes back with the reply
   std::uint64_t key_hash = 0;  ///< set by RegionCore::prefetch()
 };
@@ -105,16 +106,20 @@ class Shell {
 };
 
 struct Options {
-  std::int32_t regions = 1;                    ///< of the grid; key -> region
-  std::size_t message_bytes_max = 1u << 20;    ///< payload
-  std::size_t turn_bytes_max = 4u << 20;       ///< effects of one turn
-  std::size_t answer_bytes_max = 64u << 10;    ///< of a message that may write: answers are remembered
-  std::size_t seal_bytes = 64u << 10;          ///< the shell is told to seal at this size
+  std::int32_t regions = 1;                  ///< of the grid; key -> region
+  std::vector<std::string> types{};          ///< that the grid hosts; empty: all of the node
+  std::size_t message_bytes_max = 1u << 20;  ///< payload
+  std::size_t turn_bytes_max = 4u << 20;     ///< effects of one turn
+  std::size_t answer_bytes_max = 64u << 10;  ///< of a message that may write: answers are remembered
+  std::size_t seal_bytes = 64u << 10;        ///< the shell is told to seal at this size
+  /// Of an append while a Kafka producer's batch is taken: one of usual size is there whole or not at all.
+  std::size_t produced_seal_bytes = 1u << 20;
   std::size_t dirty_bytes_max = 64u << 20;     ///< log bytes between checkpoints
   std::size_t live_bytes_max = 128u << 20;     ///< memory of live agents; then CLOCK eviction
   std::uint32_t outbox_entries_max = 100'000;  ///< a target; then send() answers kOverloaded
   std::uint32_t session_window_max = 65'536;   ///< unacknowledged answers a session
   std::uint32_t sessions_max = 10'000;
+  Producers::Options producers;
   std::chrono::milliseconds session_expiry = std::chrono::minutes(15);
   std::chrono::milliseconds request_id_expiry = std::chrono::hours(24);
   std::size_t in_flight_bytes_max = 8u << 20;  ///< appended, not committed; then kOverloaded

@@ -194,6 +194,8 @@ const agents::AgentType* RegionCore::find_type(std::string_view name) const {
   if (last_type_ == nullptr || last_type_->name != name) {
     const agents::AgentType* found = types_.find(name);
     if (found == nullptr) return nullptr;
+    const auto& hosted = options_.types;
+    if (!hosted.empty() && std::find(hosted.begin(), hosted.end(), name) == hosted.end()) return nullptr;
     last_type_ = found;
   }
   return last_type_;

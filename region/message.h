@@ -26,9 +26,12 @@ struct MessageView {
   Timestamp deadline{};
 };
 
+/// The built-in entity store, which a grid hosts when it names no type.
+inline constexpr std::string_view kEntityType = "entity";
 inline constexpr std::string_view kTypeHeader = "afdg-type";
 inline constexpr std::string_view kMessageHeader = "afdg-message";
 inline constexpr std::string_view kContentHeader = "afdg-content";
+inline constexpr std::string_view kProtobufContent = "protobuf";
 inline constexpr std::string_view kIdHeader = "afdg-id";
 inline constexpr std::string_view kErrorHeader = "afdg-error";
 inline constexpr std::string_view kReasonHeader = "afdg-reason";

@@ -62,20 +62,28 @@ void RegionCore::commit_sends(const MessageView& cause) {
       enqueue(view, Status(), {}, appended_ + 1);
       continue;
     }
-    OutboxTarget& outbox = outbox_[target];
-    const std::uint64_t number = outbox.next++;
-    outbox_dirty_.insert(target);
-    // ON DISK: a version byte, sized type, key, message and payload, the content.
-    std::string value(1, '\1');
-    put_sized(value, send.type);
-    put_sized(value, send.key);
-    put_sized(value, send.message);
-    put_sized(value, send.payload);
-    put_varint(value, static_cast<std::uint64_t>(Content::kProtobuf));
-    put_record(outbox_key(static_cast<std::uint32_t>(target), number), value);
-    outbox_bytes_ += value.size();
-    outbox.entries.push_back({number, std::move(value), appended_ + 1});
+    std::string key, value;
+    put_outbox({.type = send.type, .key = send.key, .message = send.message, .payload = send.payload}, key,
+               value);
+    put_record(key, value);
   }
+}
+
+void RegionCore::put_outbox(const MessageView& message, std::string& key, std::string& value) {
+  const std::int32_t target = key_partition(message.key, options_.regions);
+  OutboxTarget& outbox = outbox_[target];
+  const std::uint64_t number = outbox.next++;
+  outbox_dirty_.insert(target);
+  key = outbox_key(static_cast<std::uint32_t>(target), number);
+  // ON DISK: a version byte, sized type, key, message and payload, the content.
+  value.assign(1, '\1');
+  put_sized(value, message.type);
+  put_sized(value, message.key);
+  put_sized(value, message.message);
+  put_sized(value, message.payload);
+  put_varint(value, static_cast<std::uint64_t>(message.content));
+  outbox_bytes_ += value.size();
+  outbox.entries.push_back({number, value, appended_ + 1});
 }
 
 void RegionCore::hand_out_outbox() {
@@ -126,6 +134,9 @@ void RegionCore::put_outbox_records() {
   for (const auto& [target, number] : outbox_done_)
     put_record(outbox_key(static_cast<std::uint32_t>(target), number), std::nullopt);
   outbox_done_.clear();
+  for (const auto& [key, value] : forwarded_) put_record(key, value);
+  forwarded_.clear();
+  forwarded_bytes_ = 0;
   for (const std::int32_t source : inbox_dirty_) {
     std::string value;
     put_varint(value, inbox_[source]);

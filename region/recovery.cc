@@ -117,6 +117,8 @@ Status RegionCore::load_control(Timestamp now) {
     outbox_bytes_ += value.size();
     return {};
   }));
+  AFDG_TRY(each(KeyKind::kProducer,
+                [&](std::string_view key, std::string_view value) { return producers_.load(key, value); }));
   AFDG_TRY(each(KeyKind::kSession, [&](std::string_view key, std::string_view value) {
     return sessions_.load_session(key, value, now);
   }));
@@ -139,7 +141,7 @@ Status RegionCore::queue_logged() {
   auto next = log_->read(log::Stream::kMessages, unread_, {.bytes_max = kQueuedAtOnce},
                          [&](const log::RecordView& record) {
                            MessageView view;
-                           const Status parsed = parse_message(record, "entity", view);
+                           const Status parsed = parse_message(record, kEntityType, view);
                            enqueue(view, parsed, {}, 0);
                          });
   if (!next) return next.error();

@@ -27,6 +27,7 @@ RegionCore::RegionCore(RegionId region, Options options, const agents::AgentType
       shell_(shell),
       table_(store, std::move(store_prefix)),
       sessions_(options_),
+      producers_(options_.producers),
       completions_(std::make_shared<Completions>(shell)) {
   replies_.region = region;
 }
@@ -38,7 +39,8 @@ RegionCore::~RegionCore() {
 
 std::size_t RegionCore::open_bytes() const {
   return (messages_.empty() ? 0 : messages_.bytes()) + (changes_.empty() ? 0 : changes_.bytes()) +
-         (dead_.empty() ? 0 : dead_.bytes()) + sessions_.open_bytes() + replies_.bytes.size();
+         (dead_.empty() ? 0 : dead_.bytes()) + sessions_.open_bytes() + replies_.bytes.size() +
+         forwarded_bytes_;
 }
 
 void RegionCore::reply(std::uint64_t ticket, Code code, Content content, Offset offset, bool repeated,
@@ -53,7 +55,7 @@ void RegionCore::reply(std::uint64_t ticket, Code code, Content content, Offset 
   replies_.bytes.append(text);
 }
 
-bool RegionCore::refuse_early(const Inbound& m, const agents::HandlerInfo*& handler) {
+bool RegionCore::refuse_closed(const Inbound& m) {
   const auto refuse = [&](Code code, const std::string& text) {
     reply(m.ticket, code, m.content, Offset(-1), false, text);
     return true;
@@ -68,12 +70,21 @@ bool RegionCore::refuse_early(const Inbound& m, const agents::HandlerInfo*& hand
     return refuse(Code::kUnavailable,
                   "region " + std::to_string(region_.value()) + " is recovering: try again soon");
   }
-  if (!m.take && (m.key.empty() || m.key.size() > kKeyBytesMax)) {
+  return false;
+}
+
+bool RegionCore::refuse_early(const Inbound& m, const agents::HandlerInfo*& handler) {
+  const auto refuse = [&](Code code, const std::string& text) {
+    reply(m.ticket, code, m.content, Offset(-1), false, text);
+    return true;
+  };
+  if (refuse_closed(m)) return true;
+  if (m.key.empty() || m.key.size() > kKeyBytesMax) {
     return refuse(Code::kInvalidArgument, "an agent key of " + std::to_string(m.key.size()) +
                                               " bytes: use 1 to " + std::to_string(kKeyBytesMax));
   }
-  if (!m.take && (m.type.empty() || m.type.size() > kNameBytesMax || m.message.empty() ||
-                  m.message.size() > kNameBytesMax)) {
+  if (m.type.empty() || m.type.size() > kNameBytesMax || m.message.empty() ||
+      m.message.size() > kNameBytesMax) {
     return refuse(Code::kInvalidArgument, "an agent type or message name is empty or longer than " +
                                               std::to_string(kNameBytesMax) + " bytes");
   }
@@ -87,7 +98,7 @@ bool RegionCore::refuse_early(const Inbound& m, const agents::HandlerInfo*& hand
                                               std::to_string(options_.message_bytes_max) +
                                               ": send less at once");
   }
-  if (!m.key.empty() && !is_here(m.key)) {
+  if (!is_here(m.key)) {
     return refuse(Code::kNotLeader, "agent " + quoted(m.type) + "/" + quoted(m.key) + " is not in region " +
                                         std::to_string(region_.value()) + ": refresh the route");
   }
@@ -99,7 +110,7 @@ bool RegionCore::refuse_early(const Inbound& m, const agents::HandlerInfo*& hand
                                                 std::to_string(m.identity.source_region) +
                                                 ", which the grid does not have");
     }
-  } else if (!m.take) {
+  } else {
     const agents::AgentType* type = find_type(m.type);
     if (type == nullptr)
       return refuse(Code::kUnknownType,
@@ -130,6 +141,7 @@ bool RegionCore::is_here(std::string_view key) const {
 // Invariant 13: everything is checked before the message is logged.
 void RegionCore::handle(const Inbound& m) {
   if (open_bytes() >= options_.seal_bytes) seal();
+  if (m.produced) return produce(m);
   const agents::HandlerInfo* handler = nullptr;
   if (refuse_early(m, handler)) return;
   const Timestamp now = clock_.now();
@@ -202,6 +214,8 @@ void RegionCore::put_record(std::string_view key, std::optional<std::string_view
 
 void RegionCore::write_batch_marks() {
   put_outbox_records();
+  producers_.seal(
+      [this](std::string_view key, std::optional<std::string_view> value) { put_record(key, value); });
   if (sessions_.dirty()) {
     const std::int64_t unique = mark_dirty_ ? last_turn_offset_.value() : applied_.value();
     sessions_.seal(unique, [this](std::string_view key, std::optional<std::string_view> value) {
@@ -306,6 +320,7 @@ bool RegionCore::poll() {
   if (const Timestamp now = clock_.now(); now - swept_ >= std::chrono::seconds(1)) {
     swept_ = now;
     sessions_.expire(now);
+    producers_.expire(now);
     if (expire_request_ids(now)) swept_ = {};
     evict();
   }

@@ -14,6 +14,7 @@
 #include "region/core.h"
 #include "region/internal/hash_slots.h"
 #include "region/message.h"
+#include "region/producers.h"
 #include "region/sessions.h"
 #include "region/table.h"
 
@@ -132,6 +133,7 @@ class RegionCore {
   };
 
   // Messages (region_core.cc, turns.cc, requests.cc, outbox.cc)
+  bool refuse_closed(const Inbound& message);
   bool refuse_early(const Inbound& message, const agents::HandlerInfo*& handler);
   bool answer_repeat(const Inbound& message, Timestamp now);
   void read(const Inbound& message, const agents::HandlerInfo& handler, Timestamp now);
@@ -162,6 +164,16 @@ class RegionCore {
   Live& live(const agents::AgentType& type, std::string_view key);
   void drop_live(Live& agent);
   void evict();
+  // What Kafka clients produced (produce.cc)
+  void produce(const Inbound& message);
+  Status check_produced(const Inbound& message, std::int32_t taken) const;
+  MessageView produced_message(const log::RecordView& record, Timestamp now) const;
+  std::string_view standard_type() const;
+  std::string_view standard_message(std::string_view type) const;
+  void forward(const MessageView& message);
+  /// Gives the message its number and place in its target's outbox; the record of `changes` is the caller's
+  /// to put.
+  void put_outbox(const MessageView& message, std::string& key, std::string& value);
   Status stage_send(std::string_view type, std::string_view key, std::string_view message,
                     std::string_view payload);
   void commit_sends(const MessageView& cause);
@@ -190,6 +202,7 @@ class RegionCore {
   Status failed_;
   StateTable table_;
   Sessions sessions_;
+  Producers producers_;
 
   // The open batch.
   log::BatchBuilder messages_, changes_, dead_;
@@ -203,6 +216,10 @@ class RegionCore {
   std::set<std::int32_t> outbox_dirty_;
   std::vector<std::pair<std::int32_t, std::uint64_t>>
       outbox_done_;  ///< delivered; their records go with the next batch
+
+  std::vector<std::pair<std::string, std::string>>
+      forwarded_;  ///< outbox records that no turn made; they go with the open batch
+  std::size_t forwarded_bytes_ = 0;
 
   // What runs.
   Offset applied_{0};     ///< the next message to apply

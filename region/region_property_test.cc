@@ -32,6 +32,7 @@ TEST(RegionProperty, EqualsAMapThroughCrashes) {
 // Invariant 4
 // Invariant 6
 // Invariant 7
+// Invariant 8
 TEST(RegionProperty, MessagesBetweenRegionsArriveOnceAndInOrder) {
   std::uint64_t seed = test_seed();
   for (int i = 0; i < 100; ++i, ++seed) {
@@ -63,6 +64,14 @@ TEST(RegionPlantedBugs, RepeatsThatRunAgainAreCaught) {
   std::string what;
   EXPECT_NE(caught_at(planted, region_trace, &what), 0U);
   EXPECT_NE(what.find("Invariant 8"), std::string::npos) << what;
+}
+
+TEST(RegionPlantedBugs, ProducedBatchesThatAreTakenAgainAreCaught) {
+  Options planted;
+  planted.plant_no_dedup = true;
+  std::string what;
+  EXPECT_NE(caught_at(planted, outbox_trace, &what), 0U);
+  EXPECT_NE(what.find("Invariant 8: producer"), std::string::npos) << what;
 }
 
 TEST(RegionPlantedBugs, RepliesBeforeTheCommitAreCaught) {

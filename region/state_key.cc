@@ -100,6 +100,12 @@ std::string outbox_key(std::uint32_t target, std::uint64_t number) {
   return key;
 }
 
+std::string producer_key(std::uint64_t producer) {
+  std::string key = control_key(KeyKind::kProducer);
+  put_be64(key, producer);
+  return key;
+}
+
 std::string session_key(std::uint64_t session) {
   std::string key = control_key(KeyKind::kSession);
   put_be64(key, session);

@@ -16,6 +16,7 @@ enum class KeyKind : char {
   kMark = 'm',        ///< applied offset of messages, and the turns of the batch
   kOutboxNext = 'n',  ///< next number for a target region
   kOutbox = 'o',      ///< a message on its way to another region
+  kProducer = 'p',    ///< the last batches of a Kafka producer
   kRequestId = 'r',   ///< answer to a caller's own request id
   kSession = 's',     ///< a client session is known
 };
@@ -53,6 +54,7 @@ std::optional<ItemKey> parse_item_key(std::string_view key);
 std::string control_key(KeyKind kind);
 std::string control_key(KeyKind kind, std::uint32_t region);
 std::string outbox_key(std::uint32_t target, std::uint64_t number);
+std::string producer_key(std::uint64_t producer);
 std::string session_key(std::uint64_t session);
 std::string chunk_key(std::uint64_t session, std::int64_t message_offset);
 std::string request_id_key(std::string_view type, std::string_view agent, std::string_view id);

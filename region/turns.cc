@@ -125,7 +125,11 @@ Status RegionCore::run_turn(const MessageView& message, std::string& answer) {
     return fail(Code::kDeadlineExceeded,
                 "the deadline passed before " + quoted(message.message) + " ran: it did nothing");
   }
-  if (message.key.empty() || message.key.size() > kKeyBytesMax) {
+  if (message.key.empty()) {
+    return fail(Code::kInvalidArgument,
+                "the message has no key, so it is for no agent: give the agent's key as the record's");
+  }
+  if (message.key.size() > kKeyBytesMax) {
     return fail(Code::kInvalidArgument, "an agent key of " + std::to_string(message.key.size()) +
                                             " bytes: use 1 to " + std::to_string(kKeyBytesMax));
   }
@@ -139,6 +143,10 @@ Status RegionCore::run_turn(const MessageView& message, std::string& answer) {
     return fail(Code::kUnknownMessage, "agent type " + quoted(message.type) + " has no message " +
                                            quoted(message.message) + ": it understands " +
                                            type->message_names());
+  }
+  if (handler->kind == OperationKind::kRead && message.want == Want::kReceipt) {
+    return fail(Code::kInvalidArgument,
+                "message " + quoted(message.message) + " only reads: request it instead of sending it");
   }
   if (!is_here(message.key)) {
     return fail(Code::kInvalidArgument, "the message is for another region than the agent's: agent " +
@@ -189,12 +197,11 @@ void RegionCore::finish(const MessageView& message, const Status& status, std::s
 void RegionCore::bury(const MessageView& message, Code code, std::string_view reason) {
   if (!options_.dead_letters) return;
   const std::string offset = std::to_string(message.offset.value());
-  const log::Header headers[] = {{kTypeHeader, message.type},
-                                 {kMessageHeader, message.message},
-                                 {kErrorHeader, code_name(code)},
-                                 {kReasonHeader, reason},
-                                 {kOffsetHeader, offset}};
-  dead_.add(clock_.now(), message.key, message.payload, headers, std::size(headers));
+  const log::Header headers[] = {{kTypeHeader, message.type},     {kMessageHeader, message.message},
+                                 {kErrorHeader, code_name(code)}, {kReasonHeader, reason},
+                                 {kOffsetHeader, offset},         {kContentHeader, "json"}};
+  const std::size_t count = std::size(headers) - (message.content == Content::kJson ? 0 : 1);
+  dead_.add(clock_.now(), message.key, message.payload, headers, count);
 }
 
 void RegionCore::count_turn(Offset offset, std::int32_t records_before) {

@@ -251,6 +251,17 @@ void add_admin_service(RpcServer& server, const AdminParts& parts) {
   gather("Topics", &Gather::topics);
   gather("ListAgents", &Gather::list_agents);
   gather("ShowAgent", &Gather::show_agent);
+  const auto group = [&]<typename Call, typename Answer>(const char* name,
+                                                         Result<Answer> (GroupAdmin::*serve)(const Call&)) {
+    server.add(std::string("/afdg.v1.Admin/") + name,
+               on_worker<Call, Answer>(
+                   parts, [of = parts.groups, serve](const Call& call) { return (of->*serve)(call); }));
+  };
+  group("Groups", &GroupAdmin::list);
+  group("DescribeGroup", &GroupAdmin::describe);
+  group("SeekGroup", &GroupAdmin::seek);
+  group("CommitGroup", &GroupAdmin::commit);
+  group("DeleteGroup", &GroupAdmin::remove);
   server.add("/afdg.v1.Admin/Read", read_method(parts));
   server.add("/afdg.v1.Admin/Server",
              on_worker<v1::Empty, v1::ServerState>(

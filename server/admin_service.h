@@ -3,6 +3,7 @@
 #include "server/background.h"
 #include "server/cluster.h"
 #include "server/gather.h"
+#include "server/group_admin.h"
 #include "server/rpc.h"
 #include "server/tails.h"
 
@@ -19,6 +20,7 @@ struct AdminParts {
   Peers* peers;
   Background* background;
   Tails* tails;
+  GroupAdmin* groups;
   const agents::AgentTypes* types;
   std::function<v1::ServerState()> server_state;
   std::function<bool()> serving;

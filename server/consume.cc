@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
+#include <map>
 
 #include "afdg/v1/admin.pb.h"
 #include "server/admin_service.h"
@@ -68,6 +69,7 @@ class Consumer final : public RpcHandler, public TailReader, public std::enable_
     std::uint32_t index;
     std::int64_t next = 0;
     std::int64_t until = -1;  ///< stop_at_end: the end when the call began
+    bool by_time = false;     ///< what is before the time asked for is left out
     Place place;
     std::atomic<bool> ready{true};    ///< there may be more
     std::atomic<bool> asking{false};  ///< a call waits at its leader
@@ -157,6 +159,8 @@ class Consumer final : public RpcHandler, public TailReader, public std::enable_
     if (partitions.empty()) {
       for (std::uint32_t i = 0; i < count; ++i) partitions.push_back(i);
     }
+    std::map<std::uint32_t, std::int64_t> starts;
+    for (const auto& start : ask_.starts()) starts.insert_or_assign(start.partition(), start.offset());
     for (const std::uint32_t partition : partitions) {
       v1::ReadCall read;
       read.set_topic(ask_.topic());
@@ -169,22 +173,38 @@ class Consumer final : public RpcHandler, public TailReader, public std::enable_
         read.set_at_time(true);
         read.set_time_unix_ms(ask_.time_unix_ms());
       }
-      Result<v1::ReadAnswer> found = parts_.gather->read(read);
-      if (found.code() == Code::kOutOfRange && partitions.size() > 1) {
-        read.set_at_end(true);  // one offset for several partitions: shorter ones are read from their end
-        found = parts_.gather->read(read);
+      bool placed = false;
+      v1::ReadAnswer at;
+      if (const auto start = starts.find(partition); start != starts.end()) {
+        v1::ReadCall there;
+        there.set_topic(ask_.topic());
+        there.set_partition(partition);
+        there.set_offset(start->second);
+        Result<v1::ReadAnswer> found = parts_.gather->read(there);
+        if (!found.ok() && found.code() != Code::kOutOfRange) return found.error();
+        placed = found.ok() && found->next() >= found->start();
+        if (placed) at = *std::move(found);
       }
-      if (!found.ok()) return found.error();
-      const v1::ReadAnswer& at = *found;
-      if (ask_.from() == v1::ConsumeCall::FROM_OFFSET && at.next() < at.start()) {
-        return fail(Code::kOutOfRange, ask_.topic() + "[" + std::to_string(partition) + "] starts at " +
-                                           std::to_string(at.start()) + ", and " + std::to_string(at.next()) +
-                                           " was asked for: read from there on");
+      if (!placed) {
+        Result<v1::ReadAnswer> found = parts_.gather->read(read);
+        if (found.code() == Code::kOutOfRange && partitions.size() > 1) {
+          read.set_at_end(true);  // one offset for several partitions: shorter ones are read from their end
+          found = parts_.gather->read(read);
+        }
+        if (!found.ok()) return found.error();
+        at = *std::move(found);
+        if (ask_.from() == v1::ConsumeCall::FROM_OFFSET && at.next() < at.start()) {
+          return fail(Code::kOutOfRange, ask_.topic() + "[" + std::to_string(partition) + "] starts at " +
+                                             std::to_string(at.start()) + ", and " +
+                                             std::to_string(at.next()) +
+                                             " was asked for: read from there on");
+        }
       }
       Position& position = positions_.emplace_back();
       position.index = partition;
       position.next = at.next();
       position.until = ask_.stop_at_end() ? at.end() : -1;
+      position.by_time = !placed && ask_.from() == v1::ConsumeCall::FROM_TIME;
       position.place = find_place(*parts_.board->get(), ask_.topic(), partition);
     }
     begun_.store(true);
@@ -208,8 +228,7 @@ class Consumer final : public RpcHandler, public TailReader, public std::enable_
       if (page.start() > position.next) position.next = page.start();
       for (auto& record : *page.mutable_records()) {
         if (position.until >= 0 && record.offset() >= position.until) break;
-        if (ask_.from() == v1::ConsumeCall::FROM_TIME && record.timestamp_unix_ms() < ask_.time_unix_ms())
-          continue;
+        if (position.by_time && record.timestamp_unix_ms() < ask_.time_unix_ms()) continue;
         if (ask_.count_max() != 0 && sent_ >= ask_.count_max()) break;
         ++sent_;
         out.add_records()->Swap(&record);

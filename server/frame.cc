@@ -87,9 +87,6 @@ bool parse_call(std::string_view bytes, CallView& call) {
       case tag(12, kVarint):
         call.deadline_unix_ms = static_cast<std::int64_t>(reader.varint());
         break;
-      case tag(13, kVarint):
-        call.take = reader.varint() != 0;
-        break;
       default:
         if (!skip(reader, at & 7)) return false;
     }
@@ -212,7 +209,6 @@ void append_call(std::string& out, const CallView& call) {
   put_number(body, 10, call.answered_below);
   put_text(body, 11, call.request_id);
   put_number(body, 12, static_cast<std::uint64_t>(call.deadline_unix_ms));
-  put_number(body, 13, call.take ? 1 : 0);
   put_text(out, 3, body);
   if (body.empty()) out.append("\x1a\0", 2);
 }

@@ -26,7 +26,6 @@ struct CallView {
   std::uint64_t answered_below = 0;
   std::string_view request_id;
   std::int64_t deadline_unix_ms = 0;
-  bool take = false;  ///< logged whatever it says, see region::Inbound
 };
 struct FrameView {
   std::string_view grid;

@@ -27,7 +27,6 @@ TEST(FrameTest, ReadsWhatProtocolBuffersWrites) {
   call.set_answered_below(7);
   call.set_request_id("id");
   call.set_deadline_unix_ms(1'700'000'000'000);
-  call.set_take(true);
   written.add_calls();
   FrameView read;
   const std::string bytes = written.SerializeAsString();
@@ -39,8 +38,6 @@ TEST(FrameTest, ReadsWhatProtocolBuffersWrites) {
   EXPECT_EQ(read.calls[0].key, std::string_view("a\0b", 3));
   EXPECT_EQ(read.calls[0].payload.size(), 70'000u);
   EXPECT_EQ(read.calls[0].want, region::Want::kReceipt);
-  EXPECT_TRUE(read.calls[0].take);
-  EXPECT_FALSE(read.calls[1].take);
 
   std::string again;
   append_frame_head(again, read.grid, read.session, read.forwarded);

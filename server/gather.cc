@@ -8,6 +8,7 @@
 #include "afdg/v1/admin.pb.h"
 #include "base/codec.h"
 #include "log/batch.h"
+#include "log/codecs.h"
 #include "server/convert.h"
 #include "server/router.h"
 
@@ -412,10 +413,12 @@ Result<v1::ReadAnswer> Gather::read_here(const catalog::Topic& topic, const v1::
   AFDG_ASSIGN(const log::BatchBytes batches,
               parts_.log->read_batches(partition, from, std::min(call.bytes_max(), kReadBytesMax)));
   std::string_view bytes = batches.bytes;
+  std::string unpacked;
   log::RecordView record;
   while (!bytes.empty()) {
     AFDG_ASSIGN(const log::BatchView batch, log::BatchView::parse(bytes));
-    log::RecordReader reader(batch);
+    AFDG_ASSIGN(const std::string_view records, log::unpack_records(batch, unpacked));
+    log::RecordReader reader(batch, records);
     while (reader.next(record)) {
       if (record.offset < from) continue;
       v1::ConsumedRecord& out = *answer.add_records();

@@ -2,25 +2,22 @@
 
 #include "kafka/broker/grids.h"
 #include "server/router.h"
-#include "server/routes.h"
 
 namespace afdg::server {
 
-/// What Kafka clients produce to `GRID.messages`, sent to agents by the router.
+/// What Kafka clients produce to `GRID.messages`, brought to the region of the partition.
 ///
-///     batch -> records -> calls (durable sends) -> router -> regions here or on other nodes -> one answer
+///     batch -> router -> lane -> RegionCore::produce -> messages of this region       -> one answer
+///                                                    -> outbox to the region of the key -'
 ///
-/// Identity: a record of an idempotent producer has the request id "kafka/PRODUCER/EPOCH/PARTITION/SEQUENCE",
-/// made here from the batch's header and never from the record: nobody can take another's. Thread-safety:
-/// safe. Bounds: those of the router; a batch is held until its records are durable.
+/// Thread-safety: safe. Bounds: those of the router; a batch is held until it is durable.
 class KafkaGrids final : public kafka::Grids {
  public:
-  KafkaGrids(const RouteBoard& board, Router& router) : board_(board), router_(router) {}
+  explicit KafkaGrids(Router& router) : router_(router) {}
   void send(std::string grid, PartitionIndex partition, std::string batch,
             std::function<void(Sent)> done) override;
 
  private:
-  const RouteBoard& board_;
   Router& router_;
 };
 

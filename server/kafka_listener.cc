@@ -507,6 +507,14 @@ void KafkaListener::serve(const Setup& setup) {
   bounded.broker.held_bytes_max = std::min(setup.broker.held_bytes_max, setup.bytes_max / 2);
   state_ = std::make_unique<State>(bounded);
   state_->start(std::exchange(socket_, -1), v6_);
+  serving_.store(true);
+}
+
+bool KafkaListener::post(std::function<void(kafka::Broker&)> task) {
+  if (!serving_.load()) return false;
+  kafka::Broker& broker = state_->broker();
+  broker.later([&broker, task = std::move(task)] { task(broker); });
+  return true;
 }
 
 int KafkaListener::port() const noexcept { return port_; }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -43,6 +44,9 @@ class KafkaListener {
   [[nodiscard]] int port() const noexcept;
   /// Null before serve().
   [[nodiscard]] const kafka::Broker::Counters* counters() const noexcept;
+  /// Runs `task` on the broker's loop, from any thread; false before serve(). A task that comes while it
+  /// stops is dropped.
+  bool post(std::function<void(kafka::Broker&)> task);
   /// Closes every connection. Before the log and the cluster go.
   void stop();
 
@@ -52,6 +56,7 @@ class KafkaListener {
   int socket_;  // until serve()
   int port_ = 0;
   bool v6_ = false;
+  std::atomic<bool> serving_{false};
   std::unique_ptr<State> state_;
 };
 

@@ -161,6 +161,7 @@ std::shared_ptr<region::Executor> RegionHost::make(const GridRoutes& grid, Regio
   setup.region = region;
   setup.options = limits_.region;
   setup.options.regions = grid.grid.regions;
+  setup.options.types = grid.grid.types;
   setup.options.dirty_bytes_max =
       std::max<std::uint64_t>(kDirtyBytesMin, 2 * limits_.checkpoint_bytes / std::max<std::size_t>(1, led));
   setup.options.live_bytes_max =

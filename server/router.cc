@@ -64,23 +64,20 @@ void Router::dispatch(const FrameView& frame, const std::shared_ptr<const void>&
   std::string_view hosted;
   std::uint64_t in_flight = admission_->bytes.load(std::memory_order_relaxed);
   for (const CallView& call : frame.calls) {
-    const bool keyless =
-        call.take && call.key.empty() && call.region < static_cast<std::uint32_t>(grid->grid.regions);
-    if (call.key.empty() && !keyless) {
+    if (call.key.empty()) {
       refuse(call, call.region, Code::kInvalidArgument, "an agent key is empty: use 1 to 1024 bytes");
       continue;
     }
     const std::uint32_t hash = murmur2(call.key);
-    const auto index = keyless ? call.region
-                               : static_cast<std::uint32_t>((hash & 0x7fffffffU) %
-                                                            static_cast<std::uint32_t>(grid->grid.regions));
+    const auto index =
+        static_cast<std::uint32_t>((hash & 0x7fffffffU) % static_cast<std::uint32_t>(grid->grid.regions));
     if (call.region != index) {
       refuse(call, index, Code::kNotLeader,
              "the key belongs to region " + std::to_string(index) + " of grid '" + grid->grid.name +
                  "', not to region " + std::to_string(call.region) + ": refresh the routes");
       continue;
     }
-    if (call.type != hosted && !call.take) {
+    if (call.type != hosted) {
       if (!grid->hosts(call.type)) {
         refuse(call, index, Code::kUnknownType,
                "grid '" + grid->grid.name + "' hosts no agent type '" +
@@ -145,7 +142,6 @@ void Router::dispatch(const FrameView& frame, const std::shared_ptr<const void>&
                        .answered_below = call.answered_below,
                        .request_id = call.request_id},
           .deadline = Timestamp(std::chrono::milliseconds(call.deadline_unix_ms)),
-          .take = call.take && call.want == region::Want::kReceipt,
           .ticket = 0}});
   }
   for (std::size_t i = 0; i < scratch.lanes.size(); ++i) {
@@ -187,6 +183,47 @@ void Router::dispatch(const FrameView& frame, const std::shared_ptr<const void>&
   }
   scratch.remote.clear();
   if (refused) sink->flush();
+}
+
+void Router::produce(std::string_view grid, RegionId region, const std::shared_ptr<const std::string>& batch,
+                     const std::shared_ptr<CallSink>& sink) {
+  const std::shared_ptr<const Routes> routes = board_.get();
+  const auto index = static_cast<std::uint32_t>(region.value());
+  const auto refuse = [&](Code code, const std::string& text) {
+    sink->outcome({.region = index, .code = code, .text = text});
+    sink->flush();
+  };
+  if (!serving_.load(std::memory_order_acquire)) return refuse(Code::kUnavailable, why_ + ": try again soon");
+  const GridRoutes* found = routes->find(grid);
+  if (found == nullptr) return refuse(Code::kUnknownGrid, unknown_grid(*routes, grid));
+  if (index >= found->regions.size() || !found->regions[index].local) {
+    return refuse(Code::kNotLeader, "this node does not lead region " + std::to_string(index) + " of grid '" +
+                                        found->grid.name + "': refresh the route");
+  }
+  region::Executor& executor = *found->regions[index].local;
+  const std::size_t lane = executor.lane();
+  const bool full = admission_->bytes.load(std::memory_order_relaxed) + batch->size() > admission_->bytes_max;
+  if (full || lanes_.waiting(lane) >= admission_->lane_calls_max) {
+    admission_->refused.fetch_add(1, std::memory_order_relaxed);
+    return refuse(Code::kOverloaded,
+                  full ? "too many bytes are under way in this node: slow down and try again"
+                       : "too many messages wait for the region's lane: slow down and try "
+                         "again");
+  }
+  const std::uint32_t slot = index % region::Admission::kSlots;
+  admission_->waiting[slot].fetch_add(1, std::memory_order_relaxed);
+  auto* tickets = new region::Tickets(sink, admission_, 1);
+  region::LaneWork work;
+  work.calls.push_back({&executor,
+                        {.payload = *batch,
+                         .want = region::Want::kReceipt,
+                         .produced = true,
+                         .ticket = region::ticket_number(tickets->add(executor, 0, index, slot))}});
+  tickets->start(batch->size());
+  work.bytes = batch;
+  work.routes = routes;
+  work.tickets = tickets;
+  lanes_.post(lane, std::move(work));
 }
 
 void Router::deliver(const std::vector<Delivered>& messages, const std::shared_ptr<const void>& bytes,

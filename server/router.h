@@ -45,6 +45,11 @@ class Router {
   void deliver(const std::vector<Delivered>& messages, const std::shared_ptr<const void>& bytes,
                const std::shared_ptr<CallSink>& sink);
 
+  /// What a Kafka client produced to a region of this node, see region::Inbound::produced. One outcome, with
+  /// id 0.
+  void produce(std::string_view grid, RegionId region, const std::shared_ptr<const std::string>& batch,
+               const std::shared_ptr<CallSink>& sink);
+
   void set_serving(bool serving, std::string why) {
     why_ = std::move(why);
     serving_.store(serving, std::memory_order_release);

@@ -20,6 +20,7 @@
 #include "server/kafka_listener.h"
 #include "server/logging.h"
 #include "server/metrics.h"
+#include "server/produce.h"
 #include "server/region_host.h"
 #include "server/socket.h"
 #include "server/stream.h"
@@ -279,6 +280,17 @@ class Runtime final : public RunningNode {
     cluster.self.address = config_.advertise.empty() ? listen : config_.advertise;
     cluster.self.http_address = http_address_;
     cluster_ = std::make_unique<Cluster>(std::move(cluster));
+    kafka_cluster_ = std::make_unique<KafkaCluster>(
+        KafkaCluster::Parts{&board_, cluster_.get(), peers_.get(), background_.get()});
+    rpc_->add("/afdg.v1.Data/Produce", produce_method({.board = &board_,
+                                                       .cluster = kafka_cluster_.get(),
+                                                       .log = log_.get(),
+                                                       .peers = peers_.get(),
+                                                       .background = background_.get(),
+                                                       .clock = &clock_,
+                                                       .counters = &produced_,
+                                                       .serving = [this] { return serving_.load(); },
+                                                       .bytes_max = config_.in_flight_bytes_max}));
     AdminParts admin;
     admin.board = &board_;
     admin.cluster = cluster_.get();
@@ -286,6 +298,12 @@ class Runtime final : public RunningNode {
     admin.peers = peers_.get();
     admin.background = background_.get();
     admin.tails = tails_.get();
+    groups_ = std::make_unique<GroupAdmin>(
+        GroupAdmin::Parts{&board_, kafka_cluster_.get(), gather_.get(), peers_.get(),
+                          [this](std::function<void(kafka::Broker&)> task) {
+                            return kafka_ && kafka_->post(std::move(task));
+                          }});
+    admin.groups = groups_.get();
     admin.types = types_.get();
     admin.server_state = [this] { return state(); };
     admin.serving = [this] { return serving_.load(); };
@@ -347,8 +365,6 @@ class Runtime final : public RunningNode {
 
   void serve_kafka() {
     if (!kafka_) return;
-    kafka_cluster_ = std::make_unique<KafkaCluster>(
-        KafkaCluster::Parts{&board_, cluster_.get(), peers_.get(), background_.get()});
     KafkaListener::Setup setup;
     setup.connections_max = config_.kafka_connections_max;
     setup.bytes_max = config_.kafka_bytes_max;
@@ -366,7 +382,7 @@ class Runtime final : public RunningNode {
     setup.log = log_.get();
     setup.cluster = kafka_cluster_.get();
     if (router_) {
-      kafka_grids_ = std::make_unique<KafkaGrids>(board_, *router_);
+      kafka_grids_ = std::make_unique<KafkaGrids>(*router_);
       setup.grids = kafka_grids_.get();
     }
     setup.clock = &clock_;
@@ -504,6 +520,14 @@ class Runtime final : public RunningNode {
         static_cast<double>(now.reply_writes()));
     one("afdg_reply_messages_total", "Outcomes in those frames", true,
         static_cast<double>(now.reply_messages()));
+    one("afdg_produce_calls", "Calls of Data.Produce under way", false,
+        static_cast<double>(produced_.calls.load()));
+    one("afdg_produce_bytes_held", "Bytes of those calls", false,
+        static_cast<double>(produced_.bytes.load()));
+    one("afdg_produce_refused_total", "Calls of Data.Produce of which nothing was stored", true,
+        static_cast<double>(produced_.refused.load()));
+    one("afdg_produced_records_total", "Records stored by Data.Produce", true,
+        static_cast<double>(produced_.records.load()));
     one("afdg_live_agents", "Agents in memory", false, static_cast<double>(now.live_agents()));
     if (log_) {
       const log::LogMetrics log = log_->metrics();
@@ -580,6 +604,7 @@ class Runtime final : public RunningNode {
   std::unique_ptr<catalog::Catalog> catalog_;
   RouteBoard board_;
   StreamCounters streams_;
+  ProduceCounters produced_;
   std::unique_ptr<region::Lanes> lanes_;
   std::shared_ptr<region::Admission> admission_;
   std::unique_ptr<Peers> peers_;
@@ -595,6 +620,7 @@ class Runtime final : public RunningNode {
   std::unique_ptr<KafkaCluster> kafka_cluster_;
   std::unique_ptr<KafkaGrids> kafka_grids_;
   std::unique_ptr<KafkaListener> kafka_;
+  std::unique_ptr<GroupAdmin> groups_;
   std::mutex tick_mutex_;
   std::condition_variable tick_changed_;
   bool ticking_ = true;

@@ -1,20 +1,16 @@
 #include <CLI/CLI.hpp>
-#include <cstdio>
-#include <iostream>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "afdg/v1/admin.pb.h"
 #include "afdg/v1/entity.pb.h"
+#include "client/cli/bench.h"
 #include "client/cli/checks.h"
 #include "client/cli/commands.h"
-#include "client/cli/histogram.h"
 
 namespace afdg::client::cli {
 namespace {
 
-using namespace std::chrono_literals;
 using SteadyClock = std::chrono::steady_clock;
 
 struct BenchArguments {
@@ -33,10 +29,9 @@ struct BenchArguments {
 
 constexpr std::uint32_t kOutstandingMax = 1'000'000;
 constexpr std::uint32_t kThreadsMax = 4096;
-constexpr std::uint32_t kErrorsInARowMax = 1000;
 
 /// Increments of random agents, and what came of them. Thread-safety: as each member says.
-class Bench {
+class Bench : public Meter {
  public:
   Bench(Grid grid, bool send, const BenchArguments& args, std::chrono::milliseconds timeout)
       : grid_(std::move(grid)), send_(send), args_(args) {
@@ -67,17 +62,6 @@ class Bench {
                  : end(grid_.request(to, message_, options_), at);
   }
 
-  void measure(bool on) { measuring_.store(on, std::memory_order_relaxed); }
-  void stop() { stopping_.store(true, std::memory_order_relaxed); }
-  [[nodiscard]] bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
-  [[nodiscard]] const Histogram& latencies() const { return latencies_; }
-  [[nodiscard]] std::uint64_t errors() const { return errors_.load(); }
-  [[nodiscard]] std::uint64_t operations() const { return operations_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::string first_error() const {
-    const std::lock_guard lock(mutex_);
-    return first_error_;
-  }
-
  private:
   void pick(Target& to, std::uint64_t& random) {
     if (args_.once) {
@@ -86,26 +70,16 @@ class Bench {
       to.key = "k" + std::to_string(n % args_.keys);
       return;
     }
-    random ^= random << 13;
-    random ^= random >> 7;
-    random ^= random << 17;
     to.key.assign("k");
-    to.key += std::to_string(random % args_.keys);
+    to.key += std::to_string(bench_random(random) % args_.keys);
   }
   template <typename T>
   bool end(const Result<T>& result, SteadyClock::time_point at) {
     if (!result.ok()) [[unlikely]] {
-      if (stopping()) return false;
-      errors_.fetch_add(1);
-      const std::lock_guard lock(mutex_);
-      if (first_error_.empty()) first_error_ = result.error().text();
+      bad(result.error());
       return false;
     }
-    if (measuring_.load(std::memory_order_relaxed)) {
-      operations_.fetch_add(1, std::memory_order_relaxed);
-      latencies_.add(static_cast<std::uint64_t>(std::max<std::int64_t>(
-          0, std::chrono::duration_cast<std::chrono::nanoseconds>(SteadyClock::now() - at).count())));
-    }
+    good(at);
     return true;
   }
 
@@ -114,14 +88,7 @@ class Bench {
   const BenchArguments args_;
   CallOptions options_;
   Message message_;
-  Histogram latencies_;
-  std::atomic<bool> measuring_{false};
-  std::atomic<bool> stopping_{false};
-  std::atomic<std::uint64_t> operations_{0};
   std::atomic<std::uint64_t> next_{0};  // key, with --once
-  std::atomic<std::uint64_t> errors_{0};
-  mutable std::mutex mutex_;
-  std::string first_error_;
 };
 
 /// One asynchronous caller: the end of one operation begins the next.
@@ -135,7 +102,7 @@ struct Chain {
   void next() {
     bench->begin(to, random, SteadyClock::now(), [this](bool ok) {
       errors_in_a_row = ok ? 0 : errors_in_a_row + 1;
-      if (bench->stopping() || errors_in_a_row > kErrorsInARowMax) {
+      if (bench->stopping() || errors_in_a_row > kBenchErrorsInARowMax) {
         running->fetch_sub(1, std::memory_order_release);
         running->notify_all();
         return;
@@ -144,8 +111,6 @@ struct Chain {
     });
   }
 };
-
-std::uint64_t seed_of(std::uint64_t n) { return (n + 1) * 0x9e3779b97f4a7c15ULL; }
 
 /// Whoever makes the load, on the bench's terms: started, told to stop by the bench, and waited for.
 class Load {
@@ -159,7 +124,7 @@ class Load {
       const std::uint32_t chains = args.callers * args.in_flight;
       running_.store(chains);
       for (std::uint32_t i = 0; i < chains; ++i) {
-        chains_.push_back(std::make_unique<Chain>(Chain{&bench, &running_, seed_of(i)}));
+        chains_.push_back(std::make_unique<Chain>(Chain{&bench, &running_, bench_seed(i)}));
       }
       for (auto& chain : chains_) chain->next();
     }
@@ -174,15 +139,15 @@ class Load {
 
  private:
   void caller(std::uint32_t index) {
-    std::uint64_t random = seed_of(index);
+    std::uint64_t random = bench_seed(index);
     Target to{"entity", {}};
     std::uint32_t errors = 0;
-    while (!bench_.stopping() && errors <= kErrorsInARowMax)
+    while (!bench_.stopping() && errors <= kBenchErrorsInARowMax)
       errors = bench_.blocking(to, random) ? 0 : errors + 1;
   }
   /// Latency counts from the moment at which an operation should have begun.
   void paced(double rate) {
-    std::uint64_t random = seed_of(0);
+    std::uint64_t random = bench_seed(0);
     Target to{"entity", {}};
     const auto start = SteadyClock::now();
     const std::chrono::duration<double> gap(1.0 / rate);
@@ -204,27 +169,6 @@ class Load {
   std::vector<std::thread> threads_;
 };
 
-/// Waits, showing progress on a terminal. False when interrupted.
-bool wait_for(const Bench& bench, std::chrono::milliseconds time, const char* what) {
-  const bool show = is_terminal(2);
-  const auto begin = SteadyClock::now();
-  std::uint64_t before = bench.operations();
-  auto shown = begin;
-  while (SteadyClock::now() - begin < time && !interrupted() && !bench.stopping()) {
-    const auto left = time - (SteadyClock::now() - begin);
-    std::this_thread::sleep_for(std::min<SteadyClock::duration>(left, 100ms));
-    const auto now = SteadyClock::now();
-    if (!show || now - shown < 1s) continue;
-    const std::uint64_t done = bench.operations();
-    std::fprintf(stderr, "\r%s %2.0f s, %.0f/s   ", what, std::chrono::duration<double>(now - begin).count(),
-                 static_cast<double>(done - before) / std::chrono::duration<double>(now - shown).count());
-    before = done;
-    shown = now;
-  }
-  if (show) std::fprintf(stderr, "\r%40s\r", "");
-  return !interrupted();
-}
-
 Result<std::string> grid_for(Context& context, const BenchArguments& args, const std::string& given) {
   if (!args.create) return context.grid_name();
   const std::string name = given.empty() ? "bench" : given;
@@ -241,12 +185,6 @@ Result<std::string> grid_for(Context& context, const BenchArguments& args, const
   const Result<v1::GridInfo> made = admin.create_grid(call);
   if (!made && made.code() != Code::kAlreadyExists) return made.error();
   return name;
-}
-
-std::string fixed(double value, int digits) {
-  char text[48];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
 }
 
 Result<Exit> bench(Context& context, bool send, const BenchArguments& args, const std::string& given_grid) {
@@ -291,38 +229,18 @@ Result<Exit> bench(Context& context, bool send, const BenchArguments& args, cons
     seconds = std::chrono::duration<double>(SteadyClock::now() - begin).count();
     after = client->stats();
   }
-  const Histogram& latencies = run.latencies();
-  const double per_second = static_cast<double>(run.operations()) / seconds;
   const std::uint64_t frames = after.frames_written - before.frames_written;
   const double per_write = frames == 0 ? 0
                                        : static_cast<double>(after.calls_written - before.calls_written) /
                                              static_cast<double>(frames);
-  const nlohmann::json json = {{"operations", run.operations()},
-                               {"seconds", seconds},
-                               {"per_second", per_second},
-                               {"p50_us", latencies.quantile_us(0.5)},
-                               {"p90_us", latencies.quantile_us(0.9)},
-                               {"p99_us", latencies.quantile_us(0.99)},
-                               {"p999_us", latencies.quantile_us(0.999)},
-                               {"errors", run.errors()},
-                               {"messages_per_write", per_write},
-                               {"callers", args.callers},
-                               {"in_flight", args.threads ? 1 : args.in_flight},
-                               {"threads", args.threads},
-                               {"keys", args.keys},
-                               {"rate", args.rate}};
-  context.print(json, Table{{"OPERATIONS", "SECONDS", "PER SECOND", "P50 us", "P90 us", "P99 us", "P99.9 us",
-                             "ERRORS", "PER WRITE"},
-                            {{std::to_string(run.operations()), fixed(seconds, 1), fixed(per_second, 0),
-                              fixed(latencies.quantile_us(0.5), 0), fixed(latencies.quantile_us(0.9), 0),
-                              fixed(latencies.quantile_us(0.99), 0), fixed(latencies.quantile_us(0.999), 0),
-                              std::to_string(run.errors()), fixed(per_write, 1)}}});
-  if (interrupted()) return Exit::kInterrupted;
-  if (run.errors() > 0) {
-    std::cerr << "afdg: " << run.errors() << " operations failed; the first: " << run.first_error() << "\n";
-    return Exit::kRefused;
-  }
-  return Exit::kOk;
+  return report(context, run, seconds,
+                {{"messages_per_write", per_write},
+                 {"callers", args.callers},
+                 {"in_flight", args.threads ? 1 : args.in_flight},
+                 {"threads", args.threads},
+                 {"keys", args.keys},
+                 {"rate", args.rate}},
+                {"PER WRITE", fixed(per_write, 1)});
 }
 
 void add_one(CLI::App* group, const char* name, const char* what, bool send, Action& chosen,
@@ -354,10 +272,12 @@ void add_one(CLI::App* group, const char* name, const char* what, bool send, Act
 }  // namespace
 
 void add_bench_commands(CLI::App& app, Action& chosen) {
-  CLI::App* group = app.add_subcommand("bench", "Measure: Increment on entity/k<n>, n at random");
+  CLI::App* group =
+      app.add_subcommand("bench", "Measure: Increment on entity/k<n>, n at random; records of a topic");
   group->require_subcommand(1);
   add_one(group, "request", "Requests: each waits for its durable answer", false, chosen, app);
   add_one(group, "send", "One-way messages: each waits until it is durable", true, chosen, app);
+  add_bench_records(*group, chosen);
 }
 
 }  // namespace afdg::client::cli

@@ -14,6 +14,7 @@ void add_agent_commands(CLI::App& app, Action& chosen);
 void add_grid_commands(CLI::App& app, Action& chosen);
 void add_region_commands(CLI::App& app, Action& chosen);
 void add_topic_commands(CLI::App& app, Action& chosen);
+void add_group_commands(CLI::App& app, Action& chosen);
 void add_catalog_commands(CLI::App& app, Action& chosen);
 void add_bench_commands(CLI::App& app, Action& chosen);
 void add_top_command(CLI::App& app, Action& chosen);

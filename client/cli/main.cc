@@ -66,7 +66,7 @@ std::string usage_text(const CLI::App& app, const CLI::ParseError& error) {
 int run(int argc, char** argv) {
   Globals globals;
   Action chosen;
-  CLI::App app("afdg: talk to agents, grids and topics of an AFDG server", "afdg");
+  CLI::App app("afdg: talk to agents, grids, topics and groups of an AFDG server", "afdg");
   app.set_version_flag("--version", "afdg 0.1.0");
   app.footer(
       "Errors say what to do. Exit: 0 ok, 1 refused, 2 usage, 3 not found, 4 unreachable, 5 in doubt,\n"
@@ -77,6 +77,7 @@ int run(int argc, char** argv) {
   add_grid_commands(app, chosen);
   add_region_commands(app, chosen);
   add_topic_commands(app, chosen);
+  add_group_commands(app, chosen);
   add_catalog_commands(app, chosen);
   add_bench_commands(app, chosen);
   add_top_command(app, chosen);

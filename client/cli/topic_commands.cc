@@ -1,13 +1,13 @@
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "afdg/v1/admin.pb.h"
 #include "client/cli/checks.h"
 #include "client/cli/commands.h"
-#include "client/cli/record_format.h"
 #include "client/cli/topic_config.h"
+#include "client/cli/topic_consume.h"
+#include "client/cli/topic_produce.h"
 
 namespace afdg::client::cli {
 namespace {
@@ -17,14 +17,6 @@ struct Creating {
   std::uint32_t partitions = 1;
   std::uint32_t replication = 1;
   std::vector<std::string> config;
-};
-struct Consuming {
-  std::string topic;
-  std::vector<std::uint32_t> partitions;
-  std::string from = "start";
-  std::uint64_t count = 0;
-  bool stop_at_end = false;
-  std::string format;
 };
 
 Table table_of(const std::vector<v1::TopicInfo>& topics) {
@@ -87,64 +79,6 @@ Result<Exit> remove(Context& context, const std::string& name) {
   return Exit::kOk;
 }
 
-Status set_from(const std::string& from, v1::ConsumeCall& call) {
-  if (from == "start") {
-    call.set_from(v1::ConsumeCall::FROM_START);
-  } else if (from == "end") {
-    call.set_from(v1::ConsumeCall::FROM_END);
-  } else if (!from.empty() && from.front() == '@') {
-    AFDG_ASSIGN(const std::int64_t time, parse_time(from.substr(1)));
-    call.set_from(v1::ConsumeCall::FROM_TIME);
-    call.set_time_unix_ms(time);
-  } else {
-    std::int64_t offset = 0;
-    const char* end = from.data() + from.size();
-    if (from.empty() || std::from_chars(from.data(), end, offset).ptr != end || offset < 0) {
-      return fail(Code::kInvalidArgument,
-                  "--from '" + from + "' is unknown: use start, end, an offset or @TIME");
-    }
-    call.set_from(v1::ConsumeCall::FROM_OFFSET);
-    call.set_offset(offset);
-  }
-  return {};
-}
-
-Result<Exit> consume(Context& context, const Consuming& args) {
-  v1::ConsumeCall call;
-  call.set_topic(args.topic);
-  for (const std::uint32_t partition : args.partitions) call.add_partitions(partition);
-  AFDG_TRY(set_from(args.from, call));
-  call.set_count_max(args.count);
-  call.set_stop_at_end(args.stop_at_end);
-  AFDG_TRY(check_record_format(args.format));
-  const std::string format = !args.format.empty()               ? args.format
-                             : context.output() == Output::kRaw ? "%v\n"
-                                                                : "%p@%o\t%k\t%v\n";
-  AFDG_ASSIGN(const Admin admin, context.admin());
-  catch_interrupt();
-  std::uint64_t seen = 0;
-  std::string out;
-  AFDG_TRY(admin.consume(
-      call,
-      [&](const v1::ConsumedRecords& records) {
-        out.clear();
-        for (const v1::ConsumedRecord& record : records.records()) {
-          if (context.output() == Output::kJson) {  // one object a line: it may never end
-            out += to_json(record).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-          } else {
-            format_record(format, record, out);
-          }
-          ++seen;
-          if (args.count > 0 && seen == args.count) break;
-        }
-        std::cout << out << std::flush;
-        return std::cout.good() && (args.count == 0 || seen < args.count);
-      },
-      [] { return interrupted(); }));
-  context.note(std::to_string(seen) + " records");
-  return interrupted() ? Exit::kInterrupted : Exit::kOk;
-}
-
 }  // namespace
 
 void add_topic_commands(CLI::App& app, Action& chosen) {
@@ -182,20 +116,8 @@ void add_topic_commands(CLI::App& app, Action& chosen) {
   });
 
   add_topic_config(*topic, chosen);
-
-  auto consuming = std::make_shared<Consuming>();
-  CLI::App* consume_command = topic->add_subcommand("consume", "Print records as they come");
-  consume_command->add_option("topic", consuming->topic, "the topic, such as bank.messages")->required();
-  consume_command->add_option("-p,--partition", consuming->partitions, "only this partition; may be repeated")
-      ->allow_extra_args(false);
-  consume_command->add_option("--from", consuming->from, "start, end, an offset or @TIME (start)");
-  consume_command->add_option("-n,--count", consuming->count, "stop after so many records");
-  consume_command->add_flag("-e,--exit-at-end", consuming->stop_at_end, "stop at the end of what there is");
-  consume_command->add_option("-f,--format", consuming->format,
-                              "%t topic %p partition %o offset %k key %v value %T time %h headers \\n \\t");
-  consume_command->callback([consuming, &chosen] {
-    chosen = [consuming](Context& c) { return guarded(c, [&] { return consume(c, *consuming); }); };
-  });
+  add_topic_produce(*topic, chosen);
+  add_topic_consume(*topic, chosen);
 }
 
 }  // namespace afdg::client::cli

@@ -156,6 +156,34 @@ class FakeServer::Impl final : public v1::Data::Service, public v1::Admin::Servi
     return outcome;
   }
 
+  grpc::Status Produce(grpc::ServerContext* context, const v1::ProduceCall* call,
+                       v1::ProduceAnswer* answer) override {
+    if (call->topic() != "words")
+      return refuse(context, Code::kNotFound, "no topic is named '" + call->topic() + "': create it");
+    const std::lock_guard lock(mutex_);
+    for (const v1::ProduceRecord& record : call->records()) {
+      v1::ProduceReceipt& receipt = *answer->add_receipts();
+      SeenRecord& seen = produced_.emplace_back();
+      seen.call = produce_calls_;
+      if (record.has_partition_case() == v1::ProduceRecord::kPartition) seen.partition = record.partition();
+      if (record.has_key_case() == v1::ProduceRecord::kKey) seen.key = record.key();
+      if (record.has_value_case() == v1::ProduceRecord::kValue) seen.value = record.value();
+      for (const auto& header : record.headers()) seen.headers.emplace_back(header.key(), header.value());
+      seen.timestamp_unix_ms = record.timestamp_unix_ms();
+      receipt.set_partition(seen.partition);
+      if (seen.value == "full") {
+        receipt.set_code(static_cast<std::uint32_t>(Code::kDiskFull));
+        receipt.set_text("the disk is full: free space");
+        receipt.set_offset(-1);
+        produced_.pop_back();
+      } else {
+        receipt.set_offset(static_cast<std::int64_t>(produced_.size()) - 1);
+      }
+    }
+    ++produce_calls_;
+    return grpc::Status::OK;
+  }
+
   // --- Admin
 
   template <typename Routes>
@@ -243,6 +271,7 @@ class FakeServer::Impl final : public v1::Data::Service, public v1::Admin::Servi
     topic->set_name("words");
     topic->set_partitions(1);
     topic->set_durability("synced");
+    topic->add_partition_infos()->set_end(3);
     return grpc::Status::OK;
   }
   grpc::Status Nodes(grpc::ServerContext*, const v1::Empty*, v1::NodeList* answer) override {
@@ -279,7 +308,7 @@ class FakeServer::Impl final : public v1::Data::Service, public v1::Admin::Servi
     }
     v1::ConsumedRecords records;
     const char* words[] = {"alpha", "beta", "gamma"};
-    for (int i = 0; i < 3; ++i) {
+    for (int i = call->starts().empty() ? 0 : static_cast<int>(call->starts(0).offset()); i < 3; ++i) {
       v1::ConsumedRecord* record = records.add_records();
       record->set_topic("words");
       record->set_offset(i);
@@ -288,6 +317,79 @@ class FakeServer::Impl final : public v1::Data::Service, public v1::Admin::Servi
       record->set_timestamp_unix_ms(1000 + i);
     }
     out->Write(records);
+    return grpc::Status::OK;
+  }
+
+  static grpc::Status busy(grpc::ServerContext* context) {
+    return refuse(context, Code::kFailedPrecondition, "group 'busy' has members: stop its consumers first");
+  }
+  grpc::Status Groups(grpc::ServerContext*, const v1::GroupsCall*, v1::GroupList* answer) override {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, offset] : groups_) {
+      v1::GroupSummary& group = *answer->add_groups();
+      group.set_name(name);
+      group.set_state(name == "busy" ? "Stable" : "Empty");
+      group.set_coordinator(1);
+    }
+    return grpc::Status::OK;
+  }
+  static void fill_offset(std::int64_t committed, v1::GroupOffset& offset) {
+    offset.set_topic("words");
+    offset.set_committed(committed);
+    offset.set_end(3);
+    offset.set_lag(3 - committed);
+  }
+  grpc::Status DescribeGroup(grpc::ServerContext* context, const v1::GroupCall* call,
+                             v1::GroupInfo* answer) override {
+    const std::lock_guard lock(mutex_);
+    const auto group = groups_.find(call->name());
+    if (group == groups_.end())
+      return refuse(context, Code::kNotFound, "no group is named '" + call->name() + "': list them");
+    answer->set_name(call->name());
+    answer->set_state("Empty");
+    fill_offset(group->second, *answer->add_offsets());
+    v1::GroupOffset& other = *answer->add_offsets();
+    other.set_topic("gone");
+    other.set_committed(5);
+    other.set_end(-1);
+    other.set_lag(-1);
+    if (call->name() == "busy") {
+      answer->set_state("Stable");
+      v1::GroupMember& member = *answer->add_members();
+      member.set_id("m-1");
+      member.set_instance_id("left");
+      member.add_assigned()->set_topic("words");
+      member.mutable_assigned(0)->add_partitions(0);
+      answer->mutable_offsets(0)->set_member("m-1");
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status SeekGroup(grpc::ServerContext* context, const v1::SeekGroupCall* call,
+                         v1::GroupInfo* answer) override {
+    if (call->name() == "busy") return busy(context);
+    if (call->topic() != "words") return refuse(context, Code::kNotFound, "no topic '" + call->topic() + "'");
+    const std::lock_guard lock(mutex_);
+    std::int64_t& offset = groups_[call->name()];
+    offset = call->to() == v1::SeekGroupCall::TO_START    ? 0
+             : call->to() == v1::SeekGroupCall::TO_END    ? 3
+             : call->to() == v1::SeekGroupCall::TO_OFFSET ? call->offset()
+                                                          : call->time_unix_ms() - 1000;
+    answer->set_name(call->name());
+    fill_offset(offset, *answer->add_offsets());
+    return grpc::Status::OK;
+  }
+  grpc::Status CommitGroup(grpc::ServerContext* context, const v1::CommitGroupCall* call,
+                           v1::Empty*) override {
+    if (call->name() == "taken") return busy(context);
+    const std::lock_guard lock(mutex_);
+    groups_[call->name()] = call->offsets(0).offset();
+    return grpc::Status::OK;
+  }
+  grpc::Status DeleteGroup(grpc::ServerContext* context, const v1::GroupCall* call, v1::Empty*) override {
+    if (call->name() == "busy") return busy(context);
+    const std::lock_guard lock(mutex_);
+    if (groups_.erase(call->name()) == 0)
+      return refuse(context, Code::kNotFound, "no group is named '" + call->name() + "': list them");
     return grpc::Status::OK;
   }
 
@@ -301,6 +403,9 @@ class FakeServer::Impl final : public v1::Data::Service, public v1::Admin::Servi
   std::map<std::uint32_t, std::string> routes_;
   bool tell_ = false;
   std::vector<SeenCall> seen_;
+  std::map<std::string, std::int64_t> groups_{{"busy", 1}};
+  std::vector<SeenRecord> produced_;
+  std::size_t produce_calls_ = 0;
   std::size_t frames_ = 0;
   int lookups_ = 0;
   std::size_t farewells_ = 0;
@@ -336,6 +441,15 @@ void FakeServer::set_route(std::uint32_t region, const std::string& address, boo
 std::vector<SeenCall> FakeServer::seen() const {
   const std::lock_guard lock(impl_->mutex_);
   return impl_->seen_;
+}
+std::int64_t FakeServer::group_offset(const std::string& name) const {
+  const std::lock_guard lock(impl_->mutex_);
+  const auto found = impl_->groups_.find(name);
+  return found == impl_->groups_.end() ? -1 : found->second;
+}
+std::vector<SeenRecord> FakeServer::produced() const {
+  const std::lock_guard lock(impl_->mutex_);
+  return impl_->produced_;
 }
 std::size_t FakeServer::frames() const {
   const std::lock_guard lock(impl_->mutex_);

@@ -4,7 +4,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -30,6 +32,16 @@ struct SeenCall {
   std::string message;
   std::string request_id;
   std::size_t frame = 0;  // its frame's number, from 0
+};
+
+/// One record that was produced to topic "words".
+struct SeenRecord {
+  std::uint32_t partition = 0;
+  std::optional<std::string> key;
+  std::optional<std::string> value;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::int64_t timestamp_unix_ms = 0;
+  std::size_t call = 0;  // its call's number, from 0
 };
 
 /// A server in this process that speaks data.proto and admin.proto: grids with counters (type "entity",
@@ -58,6 +70,11 @@ class FakeServer {
 
   [[nodiscard]] std::vector<SeenCall> seen() const;
   [[nodiscard]] std::size_t frames() const;
+  /// Where group `name` is in partition 0 of "words"; -1 when there is no such group. Group "busy" has a
+  /// member, and refuses to be moved and deleted.
+  [[nodiscard]] std::int64_t group_offset(const std::string& name) const;
+  /// A record whose value is "full" is refused with kDiskFull, the others of its call are not.
+  [[nodiscard]] std::vector<SeenRecord> produced() const;
   /// Blocks until `count` calls have arrived.
   void wait_seen(std::size_t count) const;
   [[nodiscard]] std::int64_t counter(const std::string& key) const;

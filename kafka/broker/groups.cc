@@ -89,7 +89,10 @@ bool Groups::ensure() {
     options.partitions = static_cast<std::int32_t>(topic->partitions.size());
     coordinator_ = std::make_unique<Coordinator>(options, broker_.random());
     for (std::int32_t i = 0; i < options.partitions; ++i) {
-      if (topic->partitions[static_cast<std::size_t>(i)].leader != view->self) continue;
+      if (topic->partitions[static_cast<std::size_t>(i)].leader != view->self) {
+        coordinator_->loaded(i, now());  // its groups are another node's, see check(): none is listed here
+        continue;
+      }
       const auto ends = broker_.log().ends({topic_, PartitionIndex(i)});
       if (ends.ok()) {
         loading_.push_back({i, ends->start, ends->end});

@@ -34,6 +34,7 @@ struct Produced {
 };
 
 constexpr std::size_t kUnpackedBytesKept = 4u << 20;
+constexpr std::size_t kGridUnpackedBytesMax = 16u << 20;  // a region takes a batch at once
 
 /// Clients write a batch again after UNKNOWN_SERVER_ERROR, so it is never the answer to a produce.
 ErrorCode produce_error(Code code) noexcept {
@@ -46,7 +47,8 @@ ErrorCode produce_error(Code code) noexcept {
     case Code::kInvalidArgument:
       return ErrorCode::kInvalidRecord;
     case Code::kOverloaded:
-      return ErrorCode::kThrottlingQuotaExceeded;
+      // librdkafka and sarama give up on THROTTLING_QUOTA_EXCEEDED; this one every client tries again.
+      return ErrorCode::kNotEnoughReplicas;
     case Code::kUnavailable:
     case Code::kNotLeader:
     case Code::kFenced:
@@ -94,16 +96,15 @@ Result<std::string_view> with_times(Broker& broker, Call& call, const TopicSetti
 }
 
 /// That these bytes are one batch which the topic takes.
-Result<log::ProducedBatch> check(const Call& call, const TopicSettings& settings, std::string_view records) {
+Result<log::ProducedBatch> check(const Call& call, const TopicSettings& settings, std::string_view records,
+                                 std::size_t unpacked_bytes_max, std::string& unpacked) {
   const auto bytes_max = static_cast<std::size_t>(settings.max_message_bytes);
   if (records.empty()) return fail(Code::kInvalidArgument, "no record batch for this partition");
   log::ProducedLimits limits;
   limits.batch_bytes_max = bytes_max;
-  limits.unpacked_bytes_max = std::max(bytes_max, log::kUnpackedBytesMax);
+  limits.unpacked_bytes_max = std::max(bytes_max, unpacked_bytes_max);
   limits.keys_required = settings.cleanup_compact;
-  static thread_local std::string unpacked;  // kept over many batches, not when one was large
   auto valid = log::validate_produced(records, limits, unpacked);
-  if (unpacked.capacity() > kUnpackedBytesKept) std::string().swap(unpacked);
   if (valid.ok() && valid->batch.codec() == log::Codec::kZstd && call.version() < 7)
     return fail(Code::kUnsupportedCompression, "zstd needs Produce version 7");
   return valid;
@@ -113,20 +114,29 @@ Result<log::ProducedBatch> check(const Call& call, const TopicSettings& settings
 Status send(Broker& broker, const std::shared_ptr<Produced>& produced, const Place& place,
             std::string_view records, std::size_t topic, std::size_t partition) {
   if (broker.grids() == nullptr) return fail(Code::kPermissionDenied, "this node has no regions");
-  AFDG_TRY(check(*produced->call, place.topic->settings, records).status());
+  std::string unpacked;
+  AFDG_ASSIGN(const log::ProducedBatch valid,
+              check(*produced->call, place.topic->settings, records, kGridUnpackedBytesMax, unpacked));
+  std::string batch(records);
+  if (valid.batch.codec() != log::Codec::kNone) {
+    batch.resize(log::batch_layout::kHeaderBytes);
+    batch += unpacked;
+  }
   constexpr std::string_view kSuffix = ".messages";
   std::string grid = place.topic->name.substr(0, place.topic->name.size() - kSuffix.size());
   ++produced->left;
   broker.counters().produced_bytes.fetch_add(records.size(), std::memory_order_relaxed);
-  broker.grids()->send(std::move(grid), place.partition.partition, std::string(records),
+  broker.grids()->send(std::move(grid), place.partition.partition, std::move(batch),
                        [&broker, produced, topic, partition](Grids::Sent sent) {
                          broker.later([produced, topic, partition, sent = std::move(sent)] {
                            auto& answer = produced->at(topic, partition);
                            answer.base_offset = sent.base.value();
+                           answer.log_append_time_ms = sent.logged.time_since_epoch().count();
                            if (!sent.status.ok()) {
                              answer.error_code = produce_error(sent.status.code());
                              answer.error_message = produced->call->keep(sent.status.error().text());
                              answer.base_offset = -1;
+                             answer.log_append_time_ms = -1;
                              produced->failed = true;
                            }
                            produced->done();
@@ -138,7 +148,10 @@ Status send(Broker& broker, const std::shared_ptr<Produced>& produced, const Pla
 Status append(Broker& broker, const std::shared_ptr<Produced>& produced, const Place& place,
               std::string_view records, std::size_t topic, std::size_t partition) {
   const TopicSettings& settings = place.topic->settings;
-  AFDG_ASSIGN(const log::ProducedBatch valid, check(*produced->call, settings, records));
+  static thread_local std::string unpacked;  // kept over many batches, not when one was large
+  const auto checked = check(*produced->call, settings, records, log::kUnpackedBytesMax, unpacked);
+  if (unpacked.capacity() > kUnpackedBytesKept) std::string().swap(unpacked);
+  AFDG_ASSIGN(const log::ProducedBatch valid, checked);
   std::int64_t append_time = -1;
   AFDG_ASSIGN(const std::string_view stored,
               with_times(broker, *produced->call, settings, valid, append_time));

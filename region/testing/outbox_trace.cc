@@ -15,7 +15,10 @@ class OutboxTrace {
   OutboxTrace(std::uint64_t seed, Options options, const TraceLimits& limits)
       : random_(seed), limits_(limits) {
     options.regions = kRegions;
+    options.types = {"ledger"};
     options.dirty_bytes_max = 64u << 10;
+    if (pick(2) == 0) options.produced_seal_bytes = 200;  // batches that crashes cut
+    for (std::int32_t p = 0; p < 2 * kRegions; ++p) producers_.emplace_back().region = p % kRegions;
     for (std::int32_t r = 0; r < kRegions; ++r) {
       SimulatedRegion::Setup setup{.region = RegionId(r), .options = options, .log = {}};
       setup.log.commit = log::MemoryCommit::kManual;
@@ -43,6 +46,26 @@ class OutboxTrace {
     std::size_t call = 0;
     std::int32_t source = -1;  ///< of a parcel
     std::uint64_t number = 0;
+    std::int32_t producer = -1;
+    std::size_t batch = 0;
+  };
+  /// An idempotent Kafka producer: it has up to five batches under way and sends again what is unanswered.
+  struct Producer {
+    std::int32_t region = 0;
+    std::int32_t sequence = 0;
+    struct Batch {
+      std::string bytes;
+      std::vector<std::string> agents;
+      bool answered = false;
+    };
+    std::vector<Batch> batches;
+    std::size_t began = 0;  ///< batches below it were sent over the present connection, in order
+    std::map<std::string, std::uint64_t> sent;  ///< to each agent
+    [[nodiscard]] std::size_t unanswered() const {
+      std::size_t first = 0;
+      while (first < batches.size() && batches[first].answered) ++first;
+      return first;
+    }
   };
   struct Ack {
     std::int32_t source, target;
@@ -72,8 +95,10 @@ class OutboxTrace {
       call.payload = m.SerializeAsString();
       calls_.push_back(call);
       ask(calls_.size() - 1);
-    } else if (what < 30) {
+    } else if (what < 27) {
       if (!calls_.empty()) ask(pick(calls_.size()));
+    } else if (what < 33) {
+      produce_some();
     } else if (what < 45) {
       of(r).core().poll();
     } else if (what < 55) {
@@ -113,6 +138,8 @@ class OutboxTrace {
     if (!of(r).up()) {
       look();
       tickets_[r].clear();
+      for (Producer& producer : producers_)
+        if (producer.region == r) producer.began = producer.unanswered();
       ok(of(r).start());
     }
   }
@@ -124,6 +151,60 @@ class OutboxTrace {
     m.ticket = ++last_ticket_;
     tickets_[home(call.agent)][m.ticket] = {.call = index};
     of(home(call.agent)).core().handle(m);
+  }
+  void produce_some() {
+    const auto p = static_cast<std::int32_t>(pick(producers_.size()));
+    Producer& producer = producers_[static_cast<std::size_t>(p)];
+    if (producer.began == producer.batches.size() && producer.batches.size() < producer.unanswered() + 5)
+      make_batch(p, producer);
+    if (producer.began < producer.batches.size() && pick(3) != 0) {
+      produce(p, producer.began++);
+    } else if (producer.began > 0) {
+      // One that is under way, or that was answered and comes late.
+      const std::size_t oldest = producer.began < 5 ? 0 : producer.began - 5;
+      produce(p, oldest + pick(producer.began - oldest));
+    }
+  }
+  void make_batch(std::int32_t p, Producer& producer) {
+    log::BatchBuilder builder;
+    Producer::Batch batch;
+    const std::uint64_t records = 1 + pick(6);
+    const std::uint64_t keys = pick(3);
+    for (std::uint64_t i = 0; i < records; ++i) {
+      std::string to = agent();
+      for (int tries = 0; keys == 0 && tries < 20 && home(to) != producer.region; ++tries) to = agent();
+      v1::entity::Range range;
+      range.set_key("producer " + std::to_string(p));
+      range.set_from(++producer.sent[to]);
+      const log::Header headers[] = {{kMessageHeader, "Range"}, {kContentHeader, kProtobufContent}};
+      builder.add(clock_.now(), to, range.SerializeAsString(), headers, std::size(headers));
+      batch.agents.push_back(std::move(to));
+    }
+    batch.bytes = produced_batch(builder, p, 0, producer.sequence);
+    producer.sequence += static_cast<std::int32_t>(records);
+    producer.batches.push_back(std::move(batch));
+  }
+  void produce(std::int32_t p, std::size_t batch) {
+    const Producer& producer = producers_[static_cast<std::size_t>(p)];
+    tickets_[producer.region][++last_ticket_] = {.producer = p, .batch = batch};
+    of(producer.region)
+        .core()
+        .handle({.payload = producer.batches[batch].bytes,
+                 .want = Want::kReceipt,
+                 .identity = {},
+                 .produced = true,
+                 .ticket = last_ticket_});
+  }
+  void judge_produced(std::int32_t r, const Ticket& ticket, const SimulatedRegion::Answer& answer) {
+    if (answer.code != Code::kOk) return;
+    auto& batch = producers_[static_cast<std::size_t>(ticket.producer)].batches[ticket.batch];
+    batch.answered = true;
+    if (answer.offset < Offset(0)) return;
+    for (std::size_t i = 0; i < batch.agents.size(); ++i) {
+      const auto at = static_cast<std::size_t>(answer.offset.value()) + i;
+      if (at >= of(r).messages().size() || of(r).message(at).key != batch.agents[i])
+        broken("Invariant 8: a produced record is not at the offset that was told");
+    }
   }
   void collect() {
     for (auto& region : regions_) {
@@ -183,6 +264,7 @@ class OutboxTrace {
     if (found == tickets_[r].end()) return;
     const Ticket ticket = found->second;
     tickets_[r].erase(found);
+    if (ticket.producer >= 0) return judge_produced(r, ticket, answer);
     if (ticket.source < 0) {
       if (answer.offset.value() >= 0) calls_[ticket.call].answered = true;
       return;
@@ -208,6 +290,14 @@ class OutboxTrace {
         if (calls_[i].answered) continue;
         rest = false;
         ask(i);
+      }
+      for (std::size_t p = 0; p < producers_.size(); ++p) {
+        for (std::size_t b = 0; b < producers_[p].batches.size(); ++b) {
+          if (producers_[p].batches[b].answered) continue;
+          rest = false;
+          produce(static_cast<std::int32_t>(p), b);
+          break;
+        }
       }
       while (!carried_.empty()) {
         const SimulatedRegion::Parcel parcel = carried_.front();
@@ -244,6 +334,16 @@ class OutboxTrace {
         }
       }
     }
+    for (std::size_t p = 0; p < producers_.size() && violation_.empty(); ++p) {
+      const std::string name = "producer " + std::to_string(p);
+      for (const auto& [target, count] : producers_[p].sent) {
+        std::deque<std::int64_t> all;
+        for (std::uint64_t n = 1; n <= count; ++n) all.push_back(static_cast<std::int64_t>(n));
+        if (models_[home(target)].agents[target].got[name] != all)
+          broken("Invariant 8: " + name + " produced " + std::to_string(count) + " records for " + target +
+                 ", which took others, or in another order");
+      }
+    }
     // And the regions hold what the messages say, also from the log alone.
     for (std::int32_t r = 0; r < kRegions && violation_.empty(); ++r) {
       of(r).crash();
@@ -277,6 +377,7 @@ class OutboxTrace {
   std::uint64_t last_ticket_ = 0;
   std::deque<SimulatedRegion::Parcel> carried_;
   std::vector<Ack> acks_;
+  std::vector<Producer> producers_;
   std::map<std::int32_t, std::size_t> folded_;
   std::map<std::int32_t, LedgerModel> models_;
   std::map<std::pair<std::int32_t, std::int32_t>, std::uint64_t> numbers_;

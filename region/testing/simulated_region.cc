@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/codec.h"
+#include "log/batch.h"
 #include "region/state_key.h"
 
 namespace afdg::region::testing {
@@ -200,6 +201,15 @@ std::string SimulatedRegion::check_store() {
   if (!scanned.ok()) return scanned.error().text();
   return found == expected ? std::string()
                            : "Invariant 2: the store is not the fold of the changes below its mark";
+}
+
+std::string produced_batch(log::BatchBuilder& records, std::int64_t producer, std::int16_t epoch,
+                           std::int32_t sequence) {
+  std::string bytes(records.seal(Offset(0), Epoch(0)));
+  store_be64(bytes.data() + log::batch_layout::kProducerId, static_cast<std::uint64_t>(producer));
+  store_be16(bytes.data() + log::batch_layout::kProducerEpoch, static_cast<std::uint16_t>(epoch));
+  store_be32(bytes.data() + log::batch_layout::kBaseSequence, static_cast<std::uint32_t>(sequence));
+  return bytes;
 }
 
 std::uint64_t test_seed() {

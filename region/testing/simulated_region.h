@@ -111,6 +111,10 @@ class SimulatedRegion final : public Shell {
   std::vector<Change> changes_;
 };
 
+/// What Inbound::produced takes: the records as a Kafka producer sends them. `producer` below 0: without an
+/// identity.
+std::string produced_batch(log::BatchBuilder& records, std::int64_t producer, std::int16_t epoch,
+                           std::int32_t sequence);
 /// The seed of a random test: the environment's AFDG_SEED, or a new one.
 std::uint64_t test_seed();
 /// How to repeat it.
