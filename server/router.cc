@@ -202,7 +202,8 @@ void Router::produce(std::string_view grid, RegionId region, const std::shared_p
   }
   region::Executor& executor = *found->regions[index].local;
   const std::size_t lane = executor.lane();
-  const bool full = admission_->bytes.load(std::memory_order_relaxed) + batch->size() > admission_->bytes_max;
+  const std::uint64_t under_way = admission_->bytes.load(std::memory_order_relaxed);
+  const bool full = under_way != 0 && under_way + batch->size() > admission_->bytes_max;
   if (full || lanes_.waiting(lane) >= admission_->lane_calls_max) {
     admission_->refused.fetch_add(1, std::memory_order_relaxed);
     return refuse(Code::kOverloaded,

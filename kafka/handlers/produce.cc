@@ -65,6 +65,11 @@ ErrorCode produce_error(Code code) noexcept {
   }
 }
 
+/// A damaged region is not a damaged batch, which clients would send again.
+ErrorCode send_error(Code code) noexcept {
+  return code == Code::kCorrupt ? ErrorCode::kKafkaStorageError : produce_error(code);
+}
+
 /// The batch's times as the topic's settings want them (KIP-32, KIP-937). Gives other bytes when it must
 /// change them; `append_time` then holds what the client is told.
 Result<std::string_view> with_times(Broker& broker, Call& call, const TopicSettings& settings,
@@ -124,6 +129,8 @@ Status send(Broker& broker, const std::shared_ptr<Produced>& produced, const Pla
   }
   constexpr std::string_view kSuffix = ".messages";
   std::string grid = place.topic->name.substr(0, place.topic->name.size() - kSuffix.size());
+  if (const auto ends = broker.log().ends(place.partition); ends.ok())
+    produced->at(topic, partition).log_start_offset = ends->start.value();
   ++produced->left;
   broker.counters().produced_bytes.fetch_add(records.size(), std::memory_order_relaxed);
   broker.grids()->send(std::move(grid), place.partition.partition, std::move(batch),
@@ -133,7 +140,7 @@ Status send(Broker& broker, const std::shared_ptr<Produced>& produced, const Pla
                            answer.base_offset = sent.base.value();
                            answer.log_append_time_ms = sent.logged.time_since_epoch().count();
                            if (!sent.status.ok()) {
-                             answer.error_code = produce_error(sent.status.code());
+                             answer.error_code = send_error(sent.status.code());
                              answer.error_message = produced->call->keep(sent.status.error().text());
                              answer.base_offset = -1;
                              answer.log_append_time_ms = -1;

@@ -21,8 +21,8 @@ REGIONS = 4
 INCREMENT = {"afdg-type": b"entity", "afdg-message": b"Increment", "afdg-content": b"json"}
 BODY = b'{"key":"visits","by":1}'
 APPEND = {"afdg-message": b"Append"}
-NOT_LEADER, TOPIC_INVALID, OUT_OF_ORDER, FENCED = 6, 17, 45, 47
-RETRIED = (NOT_LEADER, 7, 19, 56)  # and REQUEST_TIMED_OUT, NOT_ENOUGH_REPLICAS, KAFKA_STORAGE_ERROR
+NOT_LEADER, TOPIC_INVALID, NOT_ENOUGH_REPLICAS, OUT_OF_ORDER, FENCED = 6, 17, 19, 45, 47
+RETRIED = (NOT_LEADER, NOT_ENOUGH_REPLICAS, 7, 56)  # and REQUEST_TIMED_OUT, KAFKA_STORAGE_ERROR
 
 
 def batch(records, producer=-1, epoch=-1, sequence=-1, packed=False):
@@ -357,10 +357,22 @@ def two_nodes(folder):
             mine = next(partition for partition, node in led.items() if node == 0)
             told = [one.produce("g.messages", record, partition=mine) for _ in range(3)]
             assert told == [(0, -1)] * 3, f"while the other node is away: {told}"
+            # Until the outbox is full: then nothing of a batch is taken, and clients try again.
+            away = next(f"away-{i}" for i in range(100) if led[home(f"away-{i}")] == 1)
+            here = next(f"here-{i}" for i in range(100) if home(f"here-{i}") == mine)
+            taken, many = 0, [(away.encode(), BODY, INCREMENT)] * 4999 + [(here.encode(), BODY, INCREMENT)]
+            while taken < 30:
+                error, _ = one.produce("g.messages", batch(many, packed=True), partition=mine)
+                if error:
+                    break
+                taken += 1
+            assert (error, taken) == (NOT_ENOUGH_REPLICAS, 21), (error, taken)
+            assert one.produce("g.messages", batch([(here.encode(), BODY, INCREMENT)]), partition=mine)[0] == 0
         first.kill()  # what waits for the other node is as durable as the rest
         first.start()
         second.start()
         settle(lambda: [hits(first, key) for key in keys] == [REGIONS + 3] * len(keys), 30)
+        settle(lambda: (hits(first, here), hits(first, away)) == (taken + 1, 4999 * taken), 30)
     finally:
         for server in reversed(servers):
             if server.process.poll() is None:
