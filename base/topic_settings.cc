@@ -99,6 +99,8 @@ struct RoleStandard {
   std::string_view standard;
 };
 constexpr auto kRoleStandards = std::to_array<RoleStandard>({
+    {TopicRole::kChanges, "cleanup.policy", "compact"},
+    {TopicRole::kChanges, "delete.retention.ms", "3600000"},
     {TopicRole::kChanges, "retention.ms", "-1"},
     {TopicRole::kMessages, "retention.bytes", "1073741824"},
 });
@@ -131,10 +133,15 @@ TopicRole grid_topic_role(std::string_view topic) noexcept {
 
 Status check_grid_setting(TopicRole role, std::string_view key) {
   const bool changes = role == TopicRole::kChanges;  // the grid is rebuilt from them
-  if (key.starts_with("segment.") || (!changes && key.starts_with("retention."))) return {};
-  return fail(Code::kPermissionDenied, "topic setting " + std::string(key.substr(0, 100)) +
-                                           ": the topic belongs to a grid, which depends on it: set " +
-                                           (changes ? "segment.*" : "segment.* or retention.*"));
+  const bool compaction = key == "min.compaction.lag.ms" || key == "max.compaction.lag.ms" ||
+                          key == "min.cleanable.dirty.ratio" || key == "delete.retention.ms";
+  if (key.starts_with("segment.") || (changes ? compaction : key.starts_with("retention."))) return {};
+  return fail(
+      Code::kPermissionDenied,
+      "topic setting " + std::string(key.substr(0, 100)) +
+          ": the topic belongs to a grid, which depends on it: set " +
+          (changes ? "segment.*, *.compaction.lag.ms, min.cleanable.dirty.ratio or delete.retention.ms"
+                   : "segment.* or retention.*"));
 }
 
 Status check_topic_setting(std::string_view key, std::string_view value) {

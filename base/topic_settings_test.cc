@@ -85,7 +85,12 @@ TEST(TopicSettings, OfAGridKeepItWhole) {
   EXPECT_EQ(topic_standard(*find_topic_setting("retention.ms"), TopicRole::kChanges), "-1");
   EXPECT_EQ(topic_standard(*find_topic_setting("retention.ms"), TopicRole::kDead), "604800000");
   EXPECT_TRUE(check_grid_setting(TopicRole::kMessages, "retention.ms").ok());
-  EXPECT_EQ(check_grid_setting(TopicRole::kChanges, "min.compaction.lag.ms").code(), Code::kPermissionDenied);
+  EXPECT_TRUE(read_topic_settings({}, TopicRole::kChanges).value().cleanup_compact);
+  EXPECT_FALSE(read_topic_settings({}, TopicRole::kChanges).value().cleanup_delete);
+  EXPECT_EQ(read_topic_settings({}, TopicRole::kChanges).value().delete_retention_ms, 3'600'000);
+  EXPECT_TRUE(check_grid_setting(TopicRole::kChanges, "min.compaction.lag.ms").ok());
+  EXPECT_EQ(check_grid_setting(TopicRole::kMessages, "min.compaction.lag.ms").code(),
+            Code::kPermissionDenied);
   for (const auto role : {TopicRole::kMessages, TopicRole::kChanges, TopicRole::kDead}) {
     EXPECT_TRUE(check_grid_setting(role, "segment.bytes").ok());
     for (const auto* key : {"cleanup.policy", "durability", "message.timestamp.type", "max.message.bytes"})

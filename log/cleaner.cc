@@ -153,6 +153,7 @@ Result<std::optional<Cleaner::Group>> Cleaner::next_group() {
   Group group;
   group.base = job_.sources[next_].base;
   group.end = job_.sources[next_ + count - 1].end;
+  tombstones_gone_below_ = Offset(0);
   Output output(*this, group.base);
   if (count > 1) AFDG_TRY(output.begin());
   for (std::size_t i = 0; i < count; ++i) {
@@ -162,6 +163,7 @@ Result<std::optional<Cleaner::Group>> Cleaner::next_group() {
   }
   next_ += count;
   group.same = !output.begun();
+  group.tombstones_gone_below = tombstones_gone_below_;
   group.bytes_after = group.same ? group.bytes_before : output.bytes();
   if (!group.same) {
     AFDG_TRY(output.finish());
@@ -201,7 +203,9 @@ Result<Filtered> Cleaner::filter(const BatchView& batch, bool keep_last) {
   how.keep = [&](const RecordView& record) {
     if (record.offset >= end_) return true;
     if (!record.key || record.offset < map_.find(*record.key)) return false;
-    return record.value.has_value() || !horizon_passed;
+    if (record.value.has_value() || !horizon_passed) return true;
+    tombstones_gone_below_ = std::max(tombstones_gone_below_, record.offset + 1);
+    return false;
   };
   // A tombstone that is not cleaned yet must not be counted from now on.
   if (batch.next() <= end_)

@@ -74,6 +74,8 @@ class Cleaner {
     Offset end;
     std::uint64_t bytes_before = 0;
     std::uint64_t bytes_after = 0;
+    /// Behind the last tombstone that went because its time was over; 0: none went.
+    Offset tombstones_gone_below{0};
     /// One segment of which everything stays: nothing was written, nothing is to be swapped.
     bool same = false;
   };
@@ -105,6 +107,7 @@ class Cleaner {
   OffsetMap map_;
   Offset end_{0};
   std::size_t next_ = 0;
+  Offset tombstones_gone_below_{0};  ///< in the group that is written
   std::string unpacked_;
   std::string filtered_;
   std::optional<Offset> unfinished_;

@@ -360,6 +360,7 @@ Result<PartitionDescription> Log::Impl::describe(TopicPartition id) const {
     const std::lock_guard lock(shard->tail_mutex);
     out.start = shard->start;
     out.end = shard->committed_end;
+    out.compaction = shard->marks;
     out.fault = shard->fault;
   }
   const std::lock_guard lock(queue_mutex_);

@@ -27,6 +27,7 @@ struct PlantedBugs {
   bool ack_before_sync = false;            ///< completions run before the commit is written
   bool reuse_before_segment_sync = false;  ///< journal space is released before segments are synced
   bool skip_cleaner_sync = false;          ///< a compacted segment takes its place before it is on the disk
+  bool marks_after_swap = false;           ///< readers are told of a compaction when it is done
 };
 
 /// Who commits and who writes segments.
@@ -100,7 +101,8 @@ struct TopicOptions {
   /// With cleanup_compact. How long a tombstone (a key without a value) stays after it was first cleaned, for
   /// readers that are on their way.
   std::chrono::milliseconds delete_retention{std::chrono::hours(24)};
-  /// Retention waits for MessageLog::set_applied. Set (and kept) by region_log() for messages and changes.
+  /// Retention and compaction wait for MessageLog::set_applied. Set (and kept) by region_log() for messages
+  /// and changes.
   bool held_by_region = false;
 };
 
@@ -140,6 +142,7 @@ struct PartitionDescription {
   std::uint64_t bytes = 0;  ///< in segments
   std::size_t segments = 0;
   Epoch epoch{-1};  ///< highest writer's epoch
+  CompactionMarks compaction;
   Status fault;
 };
 

@@ -63,12 +63,12 @@ bool Log::Impl::clean_round() {
   for (const ShardRef& shard : shards) {
     TopicOptions options;
     Candidate candidate{.shard = shard, .job = {}};
+    std::optional<Offset> limit;
     {
       const std::lock_guard lock(queue_mutex_);
-      // A region's changes promise what was true at an offset; that needs marks which compaction does not
-      // keep.
-      if (shard->deleted || !shard->options.cleanup_compact || shard->options.held_by_region) continue;
+      if (shard->deleted || !shard->options.cleanup_compact) continue;
       options = shard->options;
+      if (options.held_by_region) limit = shard->compaction_limit;
       if (shard->producers) candidate.job.keep_empty = shard->producers->last_bases();
     }
     if (const Status synced = sync_sealed(*shard); !synced.ok()) {
@@ -93,6 +93,7 @@ bool Log::Impl::clean_round() {
       const auto& segment = segments[i];
       if (segment.end > partition.synced_end() || now - segment.max_timestamp < options.min_compaction_lag)
         break;
+      if (limit && segment.end > *limit) break;
       candidate.job.sources.push_back({segment.base, segment.end, segment.bytes});
       all += segment.bytes;
       if (segment.end <= cleaned) continue;
@@ -152,9 +153,10 @@ Status Log::Impl::clean(Shard& shard, CleanerJob job, std::uint64_t truncations)
     Status swapped = group.status();
     if (swapped.ok() && *group && !(*group)->same) {
       const std::lock_guard io(shard.io_mutex);
-      swapped = !shard.partition || shard.partition->truncations() != truncations
-                    ? fail(Code::kFailedPrecondition, shard.name + " changed while it was cleaned")
-                    : shard.partition->swap_in((*group)->base, (*group)->end);
+      swapped =
+          !shard.partition || shard.partition->truncations() != truncations
+              ? fail(Code::kFailedPrecondition, shard.name + " changed while it was cleaned")
+              : swap_group(shard, {*until, (*group)->tombstones_gone_below}, (*group)->base, (*group)->end);
     }
     if (!swapped.ok()) {
       cleaner.discard();
@@ -169,6 +171,23 @@ Status Log::Impl::clean(Shard& shard, CleanerJob job, std::uint64_t truncations)
     shard.cleaned = std::max(*until, dirty);
   counters_.cleaner_rounds.fetch_add(1, std::memory_order_relaxed);
   return {};
+}
+
+// Invariant 9: a reader learns what it will not find before it is gone, and a region that rebuilds its state
+// (its limit is 0 then, see RegionLog::open) reads segments that do not change under it.
+Status Log::Impl::swap_group(Shard& shard, const CompactionMarks& marks, Offset base, Offset end) {
+  {
+    const std::lock_guard lock(queue_mutex_);
+    if (shard.options.held_by_region && marks.history_start > shard.compaction_limit)
+      return fail(Code::kUnavailable, shard.name + ": its region was opened anew: it is cleaned later");
+  }
+  if (options_.planted.marks_after_swap) AFDG_TRY(shard.partition->swap_in(base, end));
+  AFDG_TRY(shard.partition->raise_marks(marks));
+  {
+    const std::lock_guard lock(shard.tail_mutex);
+    shard.marks = shard.partition->marks();
+  }
+  return options_.planted.marks_after_swap ? Status() : shard.partition->swap_in(base, end);
 }
 
 void Log::Impl::cleaner_thread() {

@@ -34,6 +34,7 @@ std::uint64_t first_seed() {
 struct Seen {
   Fold fold;                                                  ///< the last value of each key
   std::map<std::int64_t, std::optional<std::string>> values;  ///< by offset; nothing: a tombstone
+  std::map<std::int64_t, std::string> keys;                   ///< by offset
   std::size_t keyless = 0;
   Offset end{0};
   std::set<std::int64_t> producers;
@@ -64,6 +65,7 @@ Result<Seen> read_all(Log& log) {
           continue;
         }
         const std::string key(*record.key);
+        seen.keys[record.offset.value()] = key;
         seen.values[record.offset.value()] =
             record.value ? std::optional(std::string(*record.value)) : std::nullopt;
         if (record.value) {
@@ -82,7 +84,7 @@ Result<Seen> read_all(Log& log) {
 }
 
 struct Cleaned {
-  explicit Cleaned(std::uint64_t seed, bool skip_sync = false) : random(seed), fs(seed) {
+  explicit Cleaned(std::uint64_t seed, PlantedBugs planted = {}) : random(seed), fs(seed) {
     options.directory = "/log";
     options.journal_bytes = 256u << 10;
     options.journal_initial_bytes = 256u << 10;
@@ -90,7 +92,7 @@ struct Cleaned {
     options.threads = LogThreads::kNone;
     options.cleaner_map_bytes = 24 * (16 + random.next() % 60);
     options.fatal = [](const Error&) {};
-    options.planted.skip_cleaner_sync = skip_sync;
+    options.planted = planted;
     topic.segment_bytes = 600 + random.next() % 1500;
     topic.cleanup_compact = true;
     topic.cleanup_delete = false;
@@ -107,7 +109,7 @@ struct Cleaned {
     const std::size_t count = 1 + random.next() % 5;
     const bool keyless = random.next() % 40 == 0;
     for (std::size_t i = 0; i < count; ++i) {
-      const std::string key = "key-" + std::to_string(random.next() % 12);
+      const std::string key = "key-" + std::to_string(random.next() % keys);
       const std::string value(random.next() % 60, static_cast<char>('a' + random.next() % 26));
       const Timestamp now = clock.now();
       if (keyless) {
@@ -138,17 +140,51 @@ struct Cleaned {
   ManualClock clock;
   LogOptions options;
   TopicOptions topic;
+  std::uint64_t keys = 12;
   Fold model;
   std::unique_ptr<Log> log;
 };
 
-// Invariant 9: for plain topics; a grid's changes are not compacted yet.
+void apply(const Seen& from, std::int64_t offset, Fold& fold) {
+  const auto& value = from.values.at(offset);
+  if (value) {
+    fold[from.keys.at(offset)] = *value;
+  } else {
+    fold.erase(from.keys.at(offset));
+  }
+}
+
+/// What the marks promise: `all` was written, `left` is there. Empty: they hold.
+std::string broken_promise(const Seen& all, const Seen& left, const CompactionMarks& marks) {
+  for (const auto& [offset, value] : all.values) {
+    if (offset >= marks.history_start.value() && !left.values.contains(offset))
+      return "offset " + std::to_string(offset) + " is gone, history starts at " +
+             std::to_string(marks.history_start.value());
+  }
+  Fold read;  // by a reader before the compaction, who goes on after it
+  for (const auto& [position, value] : all.values) {
+    apply(all, position, read);
+    const std::int64_t next = position + 1;
+    if (next < marks.tombstone_horizon.value() || (next % 5 != 0 && next != marks.tombstone_horizon.value()))
+      continue;
+    Fold fold = read;
+    for (auto at = left.values.lower_bound(next); at != left.values.end(); ++at) apply(left, at->first, fold);
+    if (fold != left.fold)
+      return "a reader who goes on from offset " + std::to_string(next) +
+             " has another state, the horizon is " + std::to_string(marks.tombstone_horizon.value());
+  }
+  return {};
+}
+
+// Invariant 9
 TEST(LogClean, KeepsTheLastOfEachKeyAndWhereEverythingIs) {
+  bool gone = false;
   for (std::uint64_t seed = first_seed(); seed < first_seed() + 40; ++seed) {
     SCOPED_TRACE("repeat with AFDG_SEED=" + std::to_string(seed));
     Cleaned c(seed);
     ASSERT_TRUE(c.open().ok());
     std::uint64_t before = 0;
+    Seen written;
     for (int round = 0; round < 6; ++round) {
       ASSERT_TRUE(c.append(40).ok());
       const Seen all = read_all(*c.log).value();
@@ -161,6 +197,10 @@ TEST(LogClean, KeepsTheLastOfEachKeyAndWhereEverythingIs) {
       ASSERT_EQ(left->fold, c.model);
       ASSERT_EQ(left->end, all.end);
       ASSERT_LT(c.log->describe(kA)->bytes, before);
+      written.values.insert(all.values.begin(), all.values.end());
+      written.keys.insert(all.keys.begin(), all.keys.end());
+      ASSERT_EQ(broken_promise(written, *left, c.log->describe(kA)->compaction), "");
+      gone = gone || c.log->describe(kA)->compaction.tombstone_horizon > Offset(0);
       // What is left has its offset and its value.
       for (const auto& [offset, value] : left->values) ASSERT_EQ(all.values.at(offset), value) << offset;
       if (round == 3) {
@@ -184,12 +224,29 @@ TEST(LogClean, KeepsTheLastOfEachKeyAndWhereEverythingIs) {
                 ? verified->findings[0].file + ": " + verified->findings[0].sentence
                 : "");
   }
+  EXPECT_TRUE(gone) << "no tombstone ever went, so nothing was seen of the horizon";
 }
 
 /// Crashes before every operation of a cleaning; what is wrong after the restart.
-std::optional<std::string> crash_everywhere(std::uint64_t seed, bool skip_sync) {
-  Cleaned c(seed, skip_sync);
-  if (!c.open().ok() || !c.append(120).ok()) return "it cannot be filled";
+std::optional<std::string> crash_everywhere(std::uint64_t seed, PlantedBugs planted = {}) {
+  Cleaned c(seed, planted);
+  const auto add = [&](std::optional<std::string_view> value) {
+    BatchBuilder builder;
+    builder.add(c.clock.now(), "deleted", value);
+    return c.log->append(kA, builder.seal(Offset(0), Epoch(1)), Epoch(1), nullptr).ok();
+  };
+  if (!c.open().ok() || !add("v") || !c.append(10).ok() || !add(std::nullopt) || !c.append(50).ok())
+    return "it cannot be filled";
+  Seen all = read_all(*c.log).value();
+  while (c.log->clean()) {
+  }
+  c.clock.advance(std::chrono::seconds(10));  // the tombstones' time is over
+  c.keys = 5;                                 // and some are still the last of their keys
+  if (!c.append(60).ok()) return "it cannot be filled";
+  const Seen before = read_all(*c.log).value();
+  all.values.insert(before.values.begin(), before.values.end());
+  all.keys.insert(before.keys.begin(), before.keys.end());
+  const Timestamp now = c.clock.now();
   const Fold expected = c.model;
   const Offset end = c.log->ends(kA)->end;
   std::optional<std::string> wrong;
@@ -216,12 +273,15 @@ std::optional<std::string> crash_everywhere(std::uint64_t seed, bool skip_sync) 
       // Twice: the second start finds what the first one made of it.
       for (int start = 0; start < 2 && !wrong; ++start) {
         ManualClock clock;
+        clock.advance(now - clock.now());
         auto log = Log::open(*copy, clock, c.options);
         if (!log.ok()) return say("the start: " + log.error().text());
         const auto seen = read_all(**log);
         if (!seen.ok()) return say("reading: " + seen.error().text());
         if (seen->end != end) return say("it ends at offset " + std::to_string(seen->end.value()));
         if (seen->fold != expected) return say("other values");
+        const std::string broken = broken_promise(all, *seen, (*log)->describe(kA)->compaction);
+        if (!broken.empty()) return say(broken);
         if (start == 0) {
           while ((*log)->clean()) {
           }
@@ -242,7 +302,7 @@ std::optional<std::string> crash_everywhere(std::uint64_t seed, bool skip_sync) 
 
 TEST(LogClean, ACrashAnywhereLeavesTheOldSegmentsOrTheNew) {
   for (std::uint64_t seed = first_seed(); seed < first_seed() + 2; ++seed) {
-    const auto wrong = crash_everywhere(seed, false);
+    const auto wrong = crash_everywhere(seed);
     EXPECT_FALSE(wrong.has_value()) << *wrong;
   }
 }
@@ -250,8 +310,159 @@ TEST(LogClean, ACrashAnywhereLeavesTheOldSegmentsOrTheNew) {
 TEST(LogClean, AMissingSyncIsCaught) {
   bool caught = false;
   for (std::uint64_t seed = 1; seed < 10 && !caught; ++seed)
-    caught = crash_everywhere(seed, true).has_value();
+    caught = crash_everywhere(seed, {.skip_cleaner_sync = true}).has_value();
   EXPECT_TRUE(caught);
+}
+
+TEST(LogClean, MarksThatComeAfterTheSwapAreCaught) {
+  const auto wrong = crash_everywhere(1, {.marks_after_swap = true});
+  ASSERT_TRUE(wrong.has_value());
+}
+
+TEST(LogClean, DamagedMarksSayThatEverythingWasCompacted) {
+  Cleaned c(11);
+  ASSERT_TRUE(c.open().ok() && c.append(120).ok());
+  while (c.log->clean()) {
+  }
+  const CompactionMarks marks = c.log->describe(kA)->compaction;
+  ASSERT_GT(marks.history_start, Offset(0));
+  const Offset end = c.log->ends(kA)->end;
+  ASSERT_TRUE(c.log->close().ok());
+  c.log.reset();
+  const std::string path = "/log/topics/seven-0/compaction-marks";
+  std::string bytes = c.fs.read_file(path).value();
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  ASSERT_TRUE(c.fs.replace_file(path, bytes).ok());
+  const auto verified = verify_log(c.fs, "/log");
+  ASSERT_TRUE(verified.ok());
+  ASSERT_EQ(verified->findings.size(), 1U);
+  EXPECT_EQ(verified->findings[0].kind, FindingKind::kDerived);
+  ASSERT_TRUE(c.open().ok());
+  EXPECT_EQ(c.log->describe(kA)->compaction, (CompactionMarks{end, end}));
+}
+
+constexpr RegionStreams kRegion{
+    {TopicId(1), PartitionIndex(0)}, {TopicId(2), PartitionIndex(0)}, {TopicId(3), PartitionIndex(0)}};
+
+/// A region's log of small segments; the test says what its store holds.
+struct RegionCleaned : Cleaned {
+  explicit RegionCleaned(std::uint64_t seed) : Cleaned(seed) {
+    topic.segment_bytes = 1000;
+    topic.delete_retention = std::chrono::milliseconds(0);
+  }
+  Status start(std::int32_t as) {
+    epoch = Epoch(as);
+    region.reset();
+    if (!log) {
+      AFDG_ASSIGN(log, Log::open(fs, clock, options));
+    }
+    TopicOptions kept = topic;
+    kept.cleanup_compact = false;
+    AFDG_TRY(log->create_partitions({{kRegion.messages, "g.messages", kept},
+                                     {kRegion.changes, "g.changes", topic},
+                                     {kRegion.dead, "g.dead", kept}}));
+    AFDG_ASSIGN(region, log->region_log(kRegion));
+    return open_in_steps();
+  }
+  /// open() waits for a commit, which this thread makes.
+  Status open_in_steps() {
+    Status opened;
+    std::atomic<bool> done{false};
+    std::thread waiter([&] {
+      opened = region->open(epoch);
+      done = true;
+    });
+    while (!done) log->pump();
+    waiter.join();
+    return opened;
+  }
+  Status put(const std::string& key, std::optional<std::string> value) {
+    BatchBuilder changes;
+    if (value) {
+      changes.add(clock.now(), key, *value);
+      model[key] = *value;
+    } else {
+      changes.add(clock.now(), key, std::nullopt);
+      model.erase(key);
+    }
+    AFDG_TRY(region->append(epoch, {nullptr, &changes, nullptr}, nullptr));
+    while (log->pump()) {
+    }
+    return {};
+  }
+  Status turns(int count) {
+    for (int i = 0; i < count; ++i) {
+      const std::string key = "key-" + std::to_string(random.next() % 8);
+      std::optional<std::string> value;
+      if (random.next() % 4 != 0) value = std::string(40, static_cast<char>('a' + random.next() % 26));
+      AFDG_TRY(put(key, std::move(value)));
+    }
+    clock.advance(std::chrono::seconds(1));
+    return log->checkpoint();
+  }
+  bool clean() {
+    bool any = false;
+    while (log->clean()) any = true;
+    return any;
+  }
+  /// The fold that a reader gets who reads a batch or two at a time.
+  Result<Fold> fold(Offset from) {
+    Fold out;
+    while (from < region->committed_end(Stream::kChanges)) {
+      AFDG_ASSIGN(from,
+                  region->read(Stream::kChanges, from, {.bytes_max = 300}, [&](const RecordView& record) {
+                    if (record.value) {
+                      out[std::string(*record.key)] = std::string(*record.value);
+                    } else {
+                      out.erase(std::string(*record.key));
+                    }
+                  }));
+    }
+    return out;
+  }
+  [[nodiscard]] CompactionMarks marks() const { return log->describe(kRegion.changes)->compaction; }
+
+  Epoch epoch{1};
+  std::unique_ptr<MessageLog> region;
+};
+
+// Invariant 9
+TEST(LogClean, ARegionsChangesAreCleanedUpToWhatItsStoreHolds) {
+  RegionCleaned c(3);
+  ASSERT_TRUE(c.start(1).ok() && c.put("gone", "v").ok() && c.put("gone", std::nullopt).ok());
+  ASSERT_TRUE(c.turns(200).ok());
+  EXPECT_FALSE(c.clean()) << "the region has not said what its store holds";
+  c.region->set_applied(Offset(0), Offset(120));
+  const std::uint64_t before = c.log->describe(kRegion.changes)->bytes;
+  EXPECT_TRUE(c.clean());
+  EXPECT_LT(c.log->describe(kRegion.changes)->bytes, before);
+  EXPECT_GT(c.marks().history_start, Offset(50));
+  EXPECT_LE(c.marks().history_start, Offset(120));
+  EXPECT_EQ(c.fold(Offset(0)).value(), c.model);
+
+  // Tombstones go when they are cleaned again; whoever stopped below must rebuild, and can, in steps.
+  c.region->set_applied(Offset(0), Offset(190));
+  EXPECT_TRUE(c.clean());
+  const Offset horizon = c.marks().tombstone_horizon;
+  ASSERT_GT(horizon, Offset(1));
+  EXPECT_EQ(c.region->tombstone_horizon(), horizon);
+  EXPECT_EQ(c.fold(Offset(horizon.value() - 1)).code(), Code::kRebuild);
+  EXPECT_TRUE(c.fold(horizon).ok());
+  EXPECT_EQ(c.fold(Offset(0)).value(), c.model);
+
+  // Both marks outlive the process; whoever takes over says anew what its store holds.
+  const CompactionMarks marks = c.marks();
+  ASSERT_TRUE(c.turns(100).ok());
+  c.region.reset();
+  c.log.reset();
+  c.fs.crash(Survival::kNothing, 1);
+  ASSERT_TRUE(c.start(2).ok());
+  EXPECT_EQ(c.marks(), marks);
+  EXPECT_EQ(c.region->tombstone_horizon(), horizon);
+  EXPECT_FALSE(c.clean()) << "the new writer has not said anything";
+  c.region->set_applied(Offset(0), Offset(290));
+  EXPECT_TRUE(c.clean());
+  EXPECT_EQ(c.fold(Offset(0)).value(), c.model);
 }
 
 TEST(LogClean, AFullDiskLeavesEverythingAndIsTriedAgain) {
@@ -277,7 +488,7 @@ TEST(LogClean, WhatIsYoungStaysAndWhatIsNotAskedForToo) {
   c.topic.cleanup_compact = true;
   c.topic.held_by_region = true;
   ASSERT_TRUE(c.log->create_partition(kA, "seven", c.topic).ok());
-  EXPECT_FALSE(c.log->clean()) << "a region's changes are not for this";
+  EXPECT_FALSE(c.log->clean()) << "no region said what its store holds";
 }
 
 TEST(LogClean, WithTheLongestRetentionTombstonesStayForEver) {

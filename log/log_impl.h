@@ -48,7 +48,9 @@ struct Shard {
   std::uint64_t writer = 0;  ///< token of the RegionLog that may append; 0: none yet
   bool region = false;
   bool deleted = false;
-  Offset retention_limit{0};             ///< when held_by_region: what was applied
+  // When held_by_region: of messages what was applied, of changes what the region's store holds.
+  Offset retention_limit{0};
+  Offset compaction_limit{0};
   std::unique_ptr<Producers> producers;  ///< null until a batch has a producer
   bool truncating = false;               ///< no snapshot of the producers may be made
 
@@ -57,6 +59,7 @@ struct Shard {
   Offset start{0};
   Offset committed_end{0};
   Offset written_end{0};  ///< all below is in segments; the tail begins here
+  CompactionMarks marks;
   std::vector<TailBatch> tail;
   Status fault;
   std::atomic<bool> faulty{false};         ///< fault is not ok; read without a lock
@@ -265,6 +268,8 @@ class Log::Impl {
   /// Compacts the partition that needs it most, if one does. Whether it did.
   bool clean_round();
   Status clean(Shard& shard, CleanerJob job, std::uint64_t truncations);
+  /// Raises the marks, then swaps. Precondition: io_mutex is held.
+  Status swap_group(Shard& shard, const CompactionMarks& marks, Offset base, Offset end);
   Status sync_sealed(Shard& shard);
   Status may_clean(const Shard& shard);
   void cleaner_thread();

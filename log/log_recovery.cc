@@ -269,6 +269,7 @@ void Log::Impl::settle(const JournalSurvey& survey) {
     shard->written_end = end;
     shard->next = shard->committed_end = shard->tail.empty() ? end : shard->tail.back().next;
     shard->start = std::min(plan.start, shard->committed_end);
+    if (shard->partition) shard->marks = shard->partition->marks();
     shard->epoch = std::max(shard->epoch, plan.epoch);
     if (!shard->tail.empty()) {
       shard->listed_dirty = true;

@@ -111,6 +111,7 @@ Status MemoryLog::open(Epoch epoch) {
   storage_->depose();
   storage_->epoch_ = epoch;
   storage_->writer_ = writer_ = ++storage_->writers_;
+  rebuilt_to_ = Offset(-1);
   epoch_ = epoch;
   return {};
 }
@@ -183,7 +184,8 @@ Result<Offset> MemoryLog::read(Stream stream, Offset from, const ReadLimits& lim
                                        std::to_string(from.value()) + " is not in [" +
                                        std::to_string(p.start.value()) + ", " +
                                        std::to_string(p.end.value()) + "]: read between them");
-  if (stream == Stream::kChanges && from < storage_->tombstone_horizon_ && from != p.start)
+  const bool rebuilds = stream == Stream::kChanges && (from == p.start || from == rebuilt_to_);
+  if (stream == Stream::kChanges && from < storage_->tombstone_horizon_ && !rebuilds)
     return fail(Code::kRebuild, "changes: offset " + std::to_string(from.value()) +
                                     " is below the tombstone horizon " +
                                     std::to_string(storage_->tombstone_horizon_.value()) + ": rebuild from " +
@@ -192,8 +194,12 @@ Result<Offset> MemoryLog::read(Stream stream, Offset from, const ReadLimits& lim
                              [](Offset o, const MemoryLogStorage::Batch& b) { return o < b.next; });
   std::size_t bytes = 0;
   RecordView record;
+  const auto read_to = [&](Offset next) {
+    if (rebuilds) rebuilt_to_ = next;
+    return next;
+  };
   for (bool first = true; it != p.batches.end(); ++it, first = false) {
-    if (!first && bytes + it->bytes.size() > limits.bytes_max) return from;
+    if (!first && bytes + it->bytes.size() > limits.bytes_max) return read_to(from);
     AFDG_ASSIGN(const BatchView batch, BatchView::parse(it->bytes, it->bytes.size()));
     RecordReader reader(batch);
     while (reader.next(record))
@@ -202,7 +208,7 @@ Result<Offset> MemoryLog::read(Stream stream, Offset from, const ReadLimits& lim
     bytes += it->bytes.size();
     from = it->next;
   }
-  return p.end;
+  return read_to(p.end);
 }
 
 void MemoryLog::set_applied(Offset messages_applied, Offset changes_flushed) {

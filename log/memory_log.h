@@ -133,6 +133,7 @@ class MemoryLog final : public MessageLog {
   std::shared_ptr<MemoryLogStorage> storage_;
   std::uint64_t writer_ = 0;
   Epoch epoch_{-1};
+  Offset rebuilt_to_{-1};  ///< where a reader of changes that began at their start goes on
 };
 
 }  // namespace afdg::log

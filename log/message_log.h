@@ -114,7 +114,8 @@ class MessageLog {
   virtual Status append(Epoch epoch, const RegionAppend& turns, AppendDone done) = 0;
   /// Calls `visit` for committed records from `from`, in order, until the limit; returns the offset to go on
   /// from (== committed_end when all was read). Views live for the call. Errors: kOutOfRange below start or
-  /// above committed_end; kRebuild below the tombstone horizon unless from == start; kCorrupt.
+  /// above committed_end; kRebuild below the tombstone horizon, unless it is start or where a read that
+  /// began there ended; kCorrupt.
   using Visit = std::function<void(const RecordView&)>;
   virtual Result<Offset> read(Stream stream, Offset from, const ReadLimits& limits, const Visit& visit) = 0;
   /// Whether an append of that size is likely to be taken now. Cheap; asked before a message is run that may
@@ -123,8 +124,9 @@ class MessageLog {
     static_cast<void>(bytes);
     return {};
   }
-  /// Allows the start of kMessages to move up to `offset` (retention never passes it), and compaction of
-  /// kChanges up to `flushed`.
+  /// Allows the start of kMessages to move up to `messages_applied` (retention never passes it), and
+  /// compaction of kChanges up to `changes_flushed`: below that nothing is read back but by a rebuild. After
+  /// open() nothing is compacted until this was called.
   virtual void set_applied(Offset messages_applied, Offset changes_flushed) = 0;
 };
 

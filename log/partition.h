@@ -12,6 +12,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "log/batch.h"
+#include "log/compaction_marks.h"
 #include "log/epochs.h"
 #include "store/file_system.h"
 
@@ -145,6 +146,10 @@ class Partition {
   /// open() sees to. Readers of the old files keep them. Errors: kFailedPrecondition (these are no longer
   /// segments below synced_end(): nothing was done), kIo, kDiskFull (nothing was done), kCorrupt.
   Status swap_in(Offset base, Offset end);
+  /// Raises what marks() says; lower ones stay. Durable on return. Errors: kDiskFull, kIo (nothing changed).
+  Status raise_marks(const CompactionMarks& to);
+  /// What compaction took from readers. When the file was damaged: as if everything had been compacted.
+  [[nodiscard]] const CompactionMarks& marks() const noexcept { return marks_; }
 
   /// Whole batches of one segment from the one that holds `from` (or the first after it), at most `bytes_max`
   /// but at least one, all of them wholly below `limit`. Checks the headers it passes, not the CRCs. Errors:
@@ -218,6 +223,7 @@ class Partition {
   Status finish_cleanings(std::vector<std::string>& warnings);
   /// The second half of swap_in(): "<base>.log.swap" stands for [base, end). May be repeated.
   Status finish_swap(Offset base, Offset end);
+  Status load_marks(RecoveryReport& report);
   Status add_segment(Offset base);
   /// Deletes the files of segments [first, last) and forgets them.
   Status drop_segments(std::size_t first, std::size_t last);
@@ -237,6 +243,7 @@ class Partition {
   std::vector<std::unique_ptr<Segment>> segments_;
   std::vector<Segment*> open_;  ///< sealed, but open for readers; most recently used last
   std::vector<std::shared_ptr<store::File>> unsynced_files_;  ///< of segments rolled since begin_sync()
+  CompactionMarks marks_;
   EpochLineage lineage_;
   std::uint64_t lineage_version_ = 0;
   std::uint64_t lineage_stored_ = 0;  ///< the version that the checkpoint file holds

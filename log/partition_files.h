@@ -11,6 +11,8 @@ namespace afdg::log {
 /// Names of the small files in a partition's directory; Kafka's.
 inline constexpr std::string_view kMetadataFile = "partition.metadata";
 inline constexpr std::string_view kLineageFile = "leader-epoch-checkpoint";
+/// Ours, see CompactionMarks; absent until the first compaction.
+inline constexpr std::string_view kMarksFile = "compaction-marks";
 
 /// Behind the names of a segment's files: one that a cleaning writes, and one that is whole and is to take
 /// the place of the segments whose offsets it covers (of that, only the .log).

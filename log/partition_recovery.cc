@@ -123,7 +123,8 @@ Status Partition::recover(const PartitionState& state, RecoveryReport& report) {
   std::size_t sealed = 0;
   while (sealed + 1 < segments_.size() && segments_[sealed + 1]->base() < state.recovery_point) ++sealed;
   AFDG_TRY(recover_sealed(sealed, report));
-  return recover_tail(sealed, state.recovery_point, report);
+  AFDG_TRY(recover_tail(sealed, state.recovery_point, report));
+  return load_marks(report);
 }
 
 Status Partition::recover_sealed(std::size_t count, RecoveryReport& report) {

@@ -64,6 +64,35 @@ Status Partition::swap_in(Offset base, Offset end) {
   return {};
 }
 
+Status Partition::raise_marks(const CompactionMarks& to) {
+  AFDG_TRY(fault_);
+  const CompactionMarks raised{std::max(marks_.history_start, to.history_start),
+                               std::max(marks_.tombstone_horizon, to.tombstone_horizon)};
+  if (raised == marks_) return {};
+  AFDG_TRY(fs_->replace_file(directory_ + "/" + std::string(kMarksFile), encode_marks(raised)));
+  marks_ = raised;
+  return {};
+}
+
+Status Partition::load_marks(RecoveryReport& report) {
+  const std::string path = directory_ + "/" + std::string(kMarksFile);
+  const auto bytes = fs_->read_file(path, 4096);
+  if (bytes.code() == Code::kNotFound) return {};
+  if (bytes.code() == Code::kIo) return bytes.error();
+  const auto marks = bytes.ok() ? decode_marks(*bytes) : Result<CompactionMarks>(bytes.error());
+  if (marks.code() == Code::kNewerFormat) return fail(Code::kNewerFormat, path + ": " + marks.error().text());
+  if (marks.ok()) {
+    marks_ = *marks;
+    return {};
+  }
+  // Only what was synced and sealed was ever compacted.
+  marks_ = {end_, end_};
+  report.warnings.push_back(path + " is damaged (" + marks.error().text() +
+                            "): readers of what is below offset " + std::to_string(end_.value()) +
+                            " are asked to begin again from the start");
+  return {};
+}
+
 Status Partition::finish_swap(Offset base, Offset end) {
   AFDG_ASSIGN(const auto names, fs_->list(directory_));
   const SegmentOptions options{options_.index_interval_bytes, options_.batch_bytes_max};

@@ -30,11 +30,15 @@ Status RegionLog::fault() const {
 Status RegionLog::open(Epoch epoch) {
   AFDG_TRY(fault());
   if (epoch.value() < 0) return fail(Code::kInvalidArgument, shards_[0]->name + ": an epoch below zero");
+  rebuilt_to_ = Offset(-1);
   PartRef part = log_.pool_->take();
   {
+    const std::lock_guard io(shard(Stream::kChanges).io_mutex);  // no swap is under way
     const std::lock_guard lock(log_.queue_mutex_);
     Shard& messages = shard(Stream::kMessages);
     if (epoch < messages.epoch) return fenced(epoch, messages.epoch);
+    // Nothing is compacted until the region says again what its store holds: it may have to rebuild it.
+    shard(Stream::kChanges).compaction_limit = Offset(0);
     // From here on the writer before is refused; what it had appended is in front of our record.
     writer_ = ++log_.writers_;
     epoch_ = epoch;
@@ -65,7 +69,10 @@ Offset RegionLog::start(Stream stream) const {
   return shard(stream).start;
 }
 
-Offset RegionLog::tombstone_horizon() const { return start(Stream::kChanges); }
+Offset RegionLog::tombstone_horizon() const {
+  const std::lock_guard lock(shard(Stream::kChanges).tail_mutex);
+  return shard(Stream::kChanges).marks.tombstone_horizon;
+}
 
 Status RegionLog::append(Epoch epoch, const RegionAppend& turns, AppendDone done) {
   for (const ShardRef& shard : shards_)
@@ -124,16 +131,24 @@ Status RegionLog::append(Epoch epoch, const RegionAppend& turns, AppendDone done
 
 Result<Offset> RegionLog::read(Stream stream, Offset from, const ReadLimits& limits, const Visit& visit) {
   Shard& source = shard(stream);
-  if (stream == Stream::kChanges && from < tombstone_horizon() && from != start(stream)) {
-    return fail(Code::kOutOfRange,
-                source.name + ": offset " + std::to_string(from.value()) + " is below its start");
+  const bool rebuilds = stream == Stream::kChanges && (from == start(stream) || from == rebuilt_to_);
+  if (stream == Stream::kChanges && !rebuilds) {
+    if (const Offset horizon = tombstone_horizon(); from < horizon) {
+      return fail(Code::kRebuild, source.name + ": offset " + std::to_string(from.value()) +
+                                      " is below the tombstone horizon " + std::to_string(horizon.value()) +
+                                      ": rebuild from " + std::to_string(start(stream).value()));
+    }
   }
   std::size_t used = 0;
+  const auto read_to = [&](Offset next) {
+    if (rebuilds) rebuilt_to_ = next;
+    return next;
+  };
   for (bool first = true;; first = false) {
     const std::size_t left = limits.bytes_max > used ? limits.bytes_max - used : 0;
-    if (!first && left == 0) return from;
+    if (!first && left == 0) return read_to(from);
     AFDG_ASSIGN(const Offset next, log_.read(source, from, left, buffer_));
-    if (buffer_.empty() || (!first && buffer_.size() > left)) return from;
+    if (buffer_.empty() || (!first && buffer_.size() > left)) return read_to(from);
     std::string_view bytes = buffer_;
     RecordView record;
     while (!bytes.empty()) {
@@ -156,10 +171,12 @@ Status RegionLog::ready(std::size_t bytes) const {
 }
 
 void RegionLog::set_applied(Offset messages_applied, Offset changes_flushed) {
-  static_cast<void>(changes_flushed);  // compaction's bound; nothing compacts yet
   const std::lock_guard lock(log_.queue_mutex_);
-  Shard& messages = shard(Stream::kMessages);
-  messages.retention_limit = std::max(messages.retention_limit, messages_applied);
+  if (shard(Stream::kMessages).writer != writer_) return;  // another one took over, and says so itself
+  Offset& applied = shard(Stream::kMessages).retention_limit;
+  applied = std::max(applied, messages_applied);
+  Offset& flushed = shard(Stream::kChanges).compaction_limit;
+  flushed = std::max(flushed, changes_flushed);
 }
 
 }  // namespace afdg::log

@@ -38,6 +38,7 @@ class RegionLog final : public MessageLog {
   std::array<Offset, kStreams> next_{};  ///< ours while we are the writer
   std::uint64_t writer_ = 0;
   Epoch epoch_{-1};
+  Offset rebuilt_to_{-1};  ///< where a reader of changes that began at their start goes on
   std::string buffer_;
 };
 

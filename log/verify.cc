@@ -196,6 +196,7 @@ class Verifier {
                std::to_string(plan.end.value()) +
                " were synced: the file was shortened; copy the partition again");
     }
+    AFDG_TRY(check_marks(directory + "/" + std::string(kMarksFile)));
     return whole ? check_lineage(directory + "/" + std::string(kLineageFile), lineage) : Status();
   }
 
@@ -336,6 +337,17 @@ class Verifier {
     AFDG_TRY(times.status());
     if (auto index = TimeIndex::decode(*times, std::int64_t{1} << 31); !index.ok()) {
       derived(time_path, index.error().text());
+    }
+    return {};
+  }
+
+  Status check_marks(const std::string& file) {
+    const auto bytes = fs_.read_file(file, 4096);
+    if (bytes.code() == Code::kNotFound) return {};
+    AFDG_TRY(bytes.status());
+    if (const auto marks = decode_marks(*bytes); !marks.ok()) {
+      note(file, 0, marks.code() == Code::kNewerFormat ? FindingKind::kNewer : FindingKind::kDerived,
+           marks.error().text() + ": readers will be asked to begin again from the start");
     }
     return {};
   }

@@ -182,6 +182,8 @@ const std::vector<ConfigKey>& config_keys() {
       number_key("checkpoint-bytes",
                  "log between checkpoints into the store, bytes; bounds memory and the replay of a restart",
                  &Config::checkpoint_bytes, 1u << 20, 4 * kGiB),
+      number_key("cleaner-interval-ms", "how often is looked for topics to compact, milliseconds",
+                 &Config::cleaner_interval_ms, 10, 86'400'000),
       number_key("live-bytes-max", "memory of live agents in the node, bytes; idle ones leave first",
                  &Config::live_bytes_max, 8u << 20, 64 * kGiB),
       number_key("store-cache-bytes", "the store's block cache, bytes", &Config::store_cache_bytes, 1u << 20,

@@ -39,6 +39,7 @@ struct Config {
   std::uint64_t checkpoint_bytes = 64u << 20;
   std::uint64_t live_bytes_max = 128u << 20;
   std::uint64_t store_cache_bytes = 64u << 20;
+  std::uint32_t cleaner_interval_ms = 15'000;
   std::uint32_t fanout_targets_max = 1'000'000;
   std::uint32_t lanes = 0;
   std::uint32_t kafka_connections_max = 10'000;

@@ -128,6 +128,8 @@ Result<v1::TopicList> Gather::topics(const v1::TopicsCall& call) {
       partition.set_end(described->end.value());
       partition.set_bytes(described->bytes);
       partition.set_segments(static_cast<std::uint32_t>(described->segments));
+      partition.set_history_start(std::max(described->start, described->compaction.history_start).value());
+      partition.set_tombstone_horizon(described->compaction.tombstone_horizon.value());
       if (!described->fault.ok()) {
         partition.set_faulty(true);
         partition.set_fault(described->fault.error().text());

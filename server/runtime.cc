@@ -157,6 +157,7 @@ class Runtime final : public RunningNode {
       log::LogOptions options;
       options.directory = directory_->log_path();
       options.journal_bytes = config_.journal_bytes;
+      options.cleaner_interval = std::chrono::milliseconds(config_.cleaner_interval_ms);
       options.bytes_in_flight_max = config_.in_flight_bytes_max;
       options.reserve_bytes = kStartBytes;
       options.committed = [] { region::flush_replies_after_commit(); };

@@ -61,12 +61,12 @@ Result<Exit> describe(Context& context, const std::string& name) {
     for (const auto& [key, value] : topic.config()) std::cout << "  " << key << "=" << value << "\n";
     std::cout << "\n";
   }
-  Table table{{"PARTITION", "LEADER", "EPOCH", "START", "END", "SIZE", "SEGMENTS", "FAULT"}, {}};
+  Table table{{"PARTITION", "LEADER", "EPOCH", "START", "HISTORY", "END", "SIZE", "SEGMENTS", "FAULT"}, {}};
   for (const v1::PartitionInfo& part : topic.partition_infos()) {
     table.rows.push_back({std::to_string(part.index()), std::to_string(part.leader()),
                           std::to_string(part.epoch()), std::to_string(part.start()),
-                          std::to_string(part.end()), bytes_text(part.bytes()),
-                          std::to_string(part.segments()), part.fault()});
+                          std::to_string(part.history_start()), std::to_string(part.end()),
+                          bytes_text(part.bytes()), std::to_string(part.segments()), part.fault()});
   }
   context.print(to_json(topic), table);
   return Exit::kOk;

@@ -233,7 +233,7 @@ def kept(folder):
             client.call(GROW, 0, array([text(name) + struct.pack(">ii", 3, -1)]) + struct.pack(">ib", 10000, 0))
             assert client.produce(name, wire.batch([b"x"]), partition=2)[:2] == (0, 0)
             at.server.afdg("grid", "create", "g", "--regions", 2)
-            assert values(client, "g.changes", "cleanup.policy", "retention.ms") == ["delete", "-1"]
+            assert values(client, "g.changes", "cleanup.policy", "retention.ms") == ["compact", "-1"]
             assert change(client, "g.changes", ("retention.ms", SET, "1")) == DENIED
             assert change(client, "g.messages", ("retention.bytes", SET, "50000000")) == 0
         at.server.kill()
