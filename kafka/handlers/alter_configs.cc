@@ -26,8 +26,14 @@ void handlers::alter_configs(Broker& broker, const CallPtr& call) {
     one.change.replace = true;
     for (const auto& config : asked.configs) {
       // Kafka's older admin clients send null for "the default".
-      one.change.config.insert_or_assign(
-          std::string(config.name), config.value ? std::optional(std::string(*config.value)) : std::nullopt);
+      const bool first =
+          one.change.config
+              .try_emplace(std::string(config.name),
+                           config.value ? std::optional(std::string(*config.value)) : std::nullopt)
+              .second;
+      if (first) continue;
+      one.error = ErrorCode::kInvalidRequest;
+      one.text = "the key " + std::string(config.name.substr(0, 249)) + " is named twice: name it once";
     }
     altered->work.push_back(std::move(one));
   }

@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "base/topic_settings.h"
 #include "kafka/handlers/handlers.h"
 #include "kafka/handlers/topics.h"
 
@@ -64,6 +65,7 @@ Result<Cluster::NewTopic> wanted_topic(const Broker& broker, const ClusterView& 
                   "Null value for the topic configuration " + std::string(config.name));
     topic.config.insert_or_assign(std::string(config.name), std::string(*config.value));
   }
+  AFDG_TRY(read_topic_settings(topic.config).status());
   code = ErrorCode::kNone;
   return topic;
 }

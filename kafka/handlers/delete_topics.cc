@@ -35,6 +35,11 @@ void handlers::delete_topics(Broker& broker, const CallPtr& call) {
     auto& out = deleting->response.responses.emplace_back();
     out.name = asked.name;
     out.topic_id = asked.topic_id;
+    if (asked.name.has_value() != (asked.topic_id == Uuid{})) {
+      out.error_code = ErrorCode::kInvalidRequest;
+      out.error_message = "a topic is named by its name or by its id: give one of them";
+      continue;
+    }
     const auto* topic = asked.name ? view->find(*asked.name) : find_topic(*view, asked.topic_id);
     if (topic == nullptr) {
       out.error_code = asked.name ? ErrorCode::kUnknownTopicOrPartition : ErrorCode::kUnknownTopicId;

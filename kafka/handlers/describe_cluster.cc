@@ -12,7 +12,8 @@ void handlers::describe_cluster(Broker& broker, const CallPtr& call) {
   DescribeClusterResponse response;
   response.endpoint_type = request.endpoint_type;
   if (request.endpoint_type != 1) {
-    response.error_code = ErrorCode::kUnsupportedEndpointType;
+    response.error_code =
+        request.endpoint_type == 2 ? ErrorCode::kMismatchedEndpointType : ErrorCode::kUnsupportedEndpointType;
     response.error_message = "only brokers are described here, not controllers: ask with endpoint type 1";
     return call->reply(response);
   }

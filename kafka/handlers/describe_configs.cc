@@ -74,6 +74,8 @@ void handlers::describe_configs(Broker& broker, const CallPtr& call) {
     auto& out = response.results.emplace_back();
     out.resource_type = asked.resource_type;
     out.resource_name = asked.resource_name;
+    // Settings of all brokers: there are none, each node has its own.
+    if (asked.resource_type == kBrokerResource && asked.resource_name.empty()) continue;
     const ResourceCheck resource = check_resource(*view, asked.resource_type, asked.resource_name);
     out.error_code = resource.error;
     if (resource.error != ErrorCode::kNone) {

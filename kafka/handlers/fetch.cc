@@ -11,8 +11,10 @@ namespace afdg::kafka {
 void handlers::fetch(Broker& broker, const CallPtr& call) {
   FetchRequest request;
   if (!decode_or_hang_up(*call, request)) return;
-  // There are no fetch sessions (KIP-227): a client that asks for one gets id 0 and goes on without.
-  if (request.session_id != 0) {
+  // There are no fetch sessions (KIP-227): a client that asks for one gets id 0 and goes on without. One that
+  // ends a session of before a restart is answered.
+  constexpr std::int32_t kFinalEpoch = -1;
+  if (request.session_id != 0 && request.session_epoch != kFinalEpoch) {
     FetchResponse response;
     response.error_code = ErrorCode::kFetchSessionIdNotFound;
     return call->reply(response);

@@ -1,6 +1,7 @@
 #include "kafka/messages/list_offsets.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "kafka/handlers/handlers.h"
@@ -73,28 +74,34 @@ void handlers::list_offsets(Broker& broker, const CallPtr& call) {
         continue;
       }
       Found found;
-      if (wanted.timestamp == kLatest) {
+      if ((wanted.timestamp == kMaxTimestamp && call->version() < 7) ||
+          (wanted.timestamp == kEarliestLocal && call->version() < 8)) {
+        part.error_code = ErrorCode::kUnsupportedVersion;
+      } else if (wanted.timestamp == kLatest) {
         found.offset = ends->end.value();
       } else if (wanted.timestamp == kEarliest || wanted.timestamp == kEarliestLocal) {
         found.offset = ends->start.value();
       } else if (wanted.timestamp >= 0 || wanted.timestamp == kMaxTimestamp) {
         Result<Found> searched = Found{};
-        if (wanted.timestamp >= 0) {
-          searched = at_time(broker.log(), place.partition, wanted.timestamp, ends->start, ends->end);
-        } else {
+        std::optional<std::int64_t> time = wanted.timestamp;
+        if (wanted.timestamp == kMaxTimestamp) {
+          time.reset();
           const auto most = broker.log().find_max_time(place.partition);
-          searched = !most.ok() ? Result<Found>(most.error())
-                     : !most->has_value()
-                         ? Found{}
-                         : Found{(*most)->offset.value(), (*most)->timestamp.time_since_epoch().count()};
+          if (!most.ok()) {
+            searched = most.error();
+          } else if (most->has_value()) {
+            time = (*most)->timestamp.time_since_epoch().count();
+          }
         }
+        // Of several records with the greatest time the first one, too.
+        if (time) searched = at_time(broker.log(), place.partition, *time, ends->start, ends->end);
         if (searched.ok()) {
           found = *searched;
         } else {
           part.error_code = topic_read_error(searched.code());
         }
       } else {
-        part.error_code = ErrorCode::kInvalidRequest;
+        part.error_code = ErrorCode::kUnsupportedVersion;  // what a later version may ask for
       }
       if (part.error_code != ErrorCode::kNone) continue;
       if (found.offset >= 0) part.leader_epoch = place.epoch.value();

@@ -1,6 +1,7 @@
 #include "kafka/messages/metadata.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "kafka/handlers/handlers.h"
@@ -53,7 +54,9 @@ void answer(Broker& broker, const Asked& asked) {
   if (!request.topics || (asked.call->version() == 0 && request.topics->empty())) {
     for (const auto& [name, topic] : view->topics) response.topics.push_back(described(*view, topic));
   } else {
+    std::set<std::string_view> told;
     for (const auto& wanted : *request.topics) {
+      if (wanted.name && !told.insert(*wanted.name).second) continue;  // once, however often it is asked for
       const auto* topic = wanted.name ? view->find(*wanted.name) : find_topic(*view, wanted.topic_id);
       if (topic != nullptr) {
         response.topics.push_back(described(*view, *topic));

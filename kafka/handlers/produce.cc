@@ -33,6 +33,7 @@ struct Produced {
   }
 };
 
+constexpr std::size_t kMagicAt = 16;  // in a batch, and in the messages before it
 constexpr std::size_t kUnpackedBytesKept = 4u << 20;
 constexpr std::size_t kGridUnpackedBytesMax = 16u << 20;  // a region takes a batch at once
 
@@ -105,6 +106,10 @@ Result<log::ProducedBatch> check(const Call& call, const TopicSettings& settings
                                  std::size_t unpacked_bytes_max, std::string& unpacked) {
   const auto bytes_max = static_cast<std::size_t>(settings.max_message_bytes);
   if (records.empty()) return fail(Code::kInvalidArgument, "no record batch for this partition");
+  // The formats before 2 (KIP-98) cannot become sound by being sent again, as CORRUPT_MESSAGE would have it.
+  if (records.size() > kMagicAt && (records[kMagicAt] == 0 || records[kMagicAt] == 1))
+    return fail(Code::kInvalidArgument, "message format " + std::to_string(int{records[kMagicAt]}) +
+                                            ": only record batches (format 2) are taken here");
   log::ProducedLimits limits;
   limits.batch_bytes_max = bytes_max;
   limits.unpacked_bytes_max = std::max(bytes_max, unpacked_bytes_max);

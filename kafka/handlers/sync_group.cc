@@ -17,6 +17,9 @@ void handlers::sync_group(Broker& broker, const CallPtr& call) {
   };
   if (const ErrorCode code = broker.groups().check(request.group_id); code != ErrorCode::kNone)
     return refuse(code);
+  // KIP-559: from version 5 on a member says what it speaks.
+  if (call->version() >= 5 && (!request.protocol_type || !request.protocol_name))
+    return refuse(ErrorCode::kInconsistentGroupProtocol);
   log::groups::SyncRequest sync;
   sync.group = request.group_id;
   sync.generation = request.generation_id;
