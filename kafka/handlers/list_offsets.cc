@@ -1,7 +1,6 @@
 #include "kafka/messages/list_offsets.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "kafka/handlers/handlers.h"
@@ -50,6 +49,16 @@ Result<Found> at_time(log::Log& log, TopicPartition partition, std::int64_t time
   return Found{};
 }
 
+/// The first of the records with the greatest time; the log itself knows the last one.
+Result<Found> at_max_time(log::Log& log, TopicPartition partition, Offset start, Offset end) {
+  AFDG_ASSIGN(const auto most, log.find_max_time(partition));
+  if (!most) return Found{};
+  const std::int64_t time = most->timestamp.time_since_epoch().count();
+  AFDG_ASSIGN(const Found first, at_time(log, partition, time, start, end));
+  // The batch may have lost that record to compaction.
+  return first.offset < 0 ? Found{most->offset.value(), time} : first;
+}
+
 }  // namespace
 
 void handlers::list_offsets(Broker& broker, const CallPtr& call) {
@@ -83,18 +92,11 @@ void handlers::list_offsets(Broker& broker, const CallPtr& call) {
         found.offset = ends->start.value();
       } else if (wanted.timestamp >= 0 || wanted.timestamp == kMaxTimestamp) {
         Result<Found> searched = Found{};
-        std::optional<std::int64_t> time = wanted.timestamp;
         if (wanted.timestamp == kMaxTimestamp) {
-          time.reset();
-          const auto most = broker.log().find_max_time(place.partition);
-          if (!most.ok()) {
-            searched = most.error();
-          } else if (most->has_value()) {
-            time = (*most)->timestamp.time_since_epoch().count();
-          }
+          searched = at_max_time(broker.log(), place.partition, ends->start, ends->end);
+        } else {
+          searched = at_time(broker.log(), place.partition, wanted.timestamp, ends->start, ends->end);
         }
-        // Of several records with the greatest time the first one, too.
-        if (time) searched = at_time(broker.log(), place.partition, *time, ends->start, ends->end);
         if (searched.ok()) {
           found = *searched;
         } else {
