@@ -1,5 +1,7 @@
 #include "server/frame.h"
 
+#include <algorithm>
+
 #include "base/codec.h"
 
 namespace afdg::server {
@@ -164,6 +166,7 @@ bool parse_call_frame(std::string_view bytes, FrameView& frame) {
   frame.session = 0;
   frame.calls.clear();
   frame.forwarded = false;
+  frame.sent_unix_ms = 0;
   ByteReader reader(bytes);
   while (reader.left() > 0) {
     const std::uint64_t at = reader.varint();
@@ -180,6 +183,9 @@ bool parse_call_frame(std::string_view bytes, FrameView& frame) {
       case tag(4, kVarint):
         frame.forwarded = reader.varint() != 0;
         break;
+      case tag(5, kVarint):
+        frame.sent_unix_ms = static_cast<std::int64_t>(reader.varint());
+        break;
       default:
         if (!skip(reader, at & 7)) return false;
     }
@@ -187,10 +193,23 @@ bool parse_call_frame(std::string_view bytes, FrameView& frame) {
   return !reader.failed();
 }
 
-void append_frame_head(std::string& out, std::string_view grid, std::uint64_t session, bool forwarded) {
+void count_deadlines_from(FrameView& frame, Timestamp now) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 60;  // what is above is no time, and would overflow
+  const std::int64_t sent = frame.sent_unix_ms;
+  if (sent <= 0 || sent > kMost) return;
+  for (CallView& call : frame.calls) {
+    if (call.deadline_unix_ms <= 0 || call.deadline_unix_ms > kMost) continue;
+    const std::int64_t left = call.deadline_unix_ms - sent;
+    call.deadline_unix_ms = std::max<std::int64_t>(1, now.time_since_epoch().count() + left);
+  }
+}
+
+void append_frame_head(std::string& out, std::string_view grid, std::uint64_t session, bool forwarded,
+                       Timestamp sent) {
   put_text(out, 1, grid);
   put_number(out, 2, session);
   put_number(out, 4, forwarded ? 1 : 0);
+  put_number(out, 5, static_cast<std::uint64_t>(sent.time_since_epoch().count()));
 }
 
 void append_call(std::string& out, const CallView& call) {

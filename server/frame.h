@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "region/core.h"
 
@@ -32,10 +33,14 @@ struct FrameView {
   std::uint64_t session = 0;
   std::vector<CallView> calls;
   bool forwarded = false;
+  std::int64_t sent_unix_ms = 0;
 };
 /// Replaces what `frame` held. False when the bytes are no CallFrame. Unknown fields are skipped.
 [[nodiscard]] bool parse_call_frame(std::string_view bytes, FrameView& frame);
-void append_frame_head(std::string& out, std::string_view grid, std::uint64_t session, bool forwarded);
+/// The frame's deadlines by this machine's clock: each has as much time left as when the frame was written.
+void count_deadlines_from(FrameView& frame, Timestamp now);
+void append_frame_head(std::string& out, std::string_view grid, std::uint64_t session, bool forwarded,
+                       Timestamp sent);
 void append_call(std::string& out, const CallView& call);
 
 struct OutcomeView {

@@ -14,6 +14,7 @@ TEST(FrameTest, ReadsWhatProtocolBuffersWrites) {
   written.set_grid("g");
   written.set_session(~0ULL);
   written.set_forwarded(true);
+  written.set_sent_unix_ms(1'699'999'999'000);
   v1::Call& call = *written.add_calls();
   call.set_id(300);
   call.set_region(5);
@@ -40,11 +41,34 @@ TEST(FrameTest, ReadsWhatProtocolBuffersWrites) {
   EXPECT_EQ(read.calls[0].want, region::Want::kReceipt);
 
   std::string again;
-  append_frame_head(again, read.grid, read.session, read.forwarded);
+  append_frame_head(again, read.grid, read.session, read.forwarded,
+                    Timestamp(std::chrono::milliseconds(read.sent_unix_ms)));
   for (const CallView& one : read.calls) append_call(again, one);
   v1::CallFrame parsed;
   ASSERT_TRUE(parsed.ParseFromString(again));
   EXPECT_EQ(parsed.SerializeAsString(), bytes);
+}
+
+TEST(FrameTest, DeadlinesCountFromTheReceiversClock) {
+  const Timestamp now(std::chrono::milliseconds(5'000'000));
+  const auto counted = [&](std::int64_t sent, std::int64_t deadline) {
+    FrameView frame;
+    frame.sent_unix_ms = sent;
+    frame.calls.push_back({});
+    frame.calls[0].deadline_unix_ms = deadline;
+    count_deadlines_from(frame, now);
+    return frame.calls[0].deadline_unix_ms;
+  };
+  EXPECT_EQ(counted(86'400'000, 86'402'000), 5'002'000) << "a sender a day ahead";
+  EXPECT_EQ(counted(1'000, 3'000), 5'002'000) << "one that is behind";
+  EXPECT_EQ(counted(86'400'000, 86'399'000), 4'999'000) << "it was over when it was sent";
+  EXPECT_EQ(counted(9'000'000, 1'000), 1) << "long over is not none";
+  EXPECT_EQ(counted(86'400'000, 0), 0) << "there is none";
+  EXPECT_EQ(counted(0, 3'000), 3'000) << "a sender who does not tell its time";
+  for (const std::int64_t odd : {INT64_MIN, std::int64_t{-1}, INT64_MAX}) {
+    EXPECT_EQ(counted(odd, 3'000), 3'000);
+    EXPECT_EQ(counted(3'000, odd), odd);
+  }
 }
 
 TEST(FrameTest, WritesWhatProtocolBuffersReads) {

@@ -22,6 +22,7 @@ class Stream final : public CallSink, public RpcHandler, public std::enable_shar
                                                  " bytes is no afdg.v1.CallFrame: check the client"));
       return;
     }
+    count_deadlines_from(frame, SystemClock().now());
     {
       const std::lock_guard lock(mutex_);
       calls_ += static_cast<std::uint32_t>(frame.calls.size());

@@ -331,7 +331,7 @@ bool Core::build_frame(LinkState& link, std::string& frame) {
     if (grid == nullptr) {
       grid = slot->grid;
       frame.reserve(std::min(kFrameBytesMax, link.queue.size() * (slot->body.size() + 64)) + 64);
-      append_frame_head(frame, grid->name, setup_.session);
+      append_frame_head(frame, grid->name, setup_.session, clock_.now());
     }
     link.queue.pop_front();
     const RegionState& region = grid->regions[slot->region];
@@ -389,7 +389,7 @@ void Core::say_farewell(Lock& lock) {
       body.clear();
       append_call_body(body, {.type = grid->type, .key = key, .message = grid->message});
       std::string& frame = of_link[grid->regions[index].link];
-      if (frame.empty()) append_frame_head(frame, name, setup_.session);
+      if (frame.empty()) append_frame_head(frame, name, setup_.session, clock_.now());
       append_call(frame, body,
                   {.id = 0, .region = index, .sequence = kSessionOver, .answered_below = kSessionOver});
       ++farewells_;

@@ -125,9 +125,10 @@ void append_call_body(std::string& out, const CallBody& body) {
   put_number(out, 12, static_cast<std::uint64_t>(body.deadline_unix_ms));
 }
 
-void append_frame_head(std::string& frame, std::string_view grid, std::uint64_t session) {
+void append_frame_head(std::string& frame, std::string_view grid, std::uint64_t session, Timestamp sent) {
   put_text(frame, 1, grid);
   put_number(frame, 2, session);
+  put_number(frame, 5, static_cast<std::uint64_t>(sent.time_since_epoch().count()));
 }
 
 void append_call(std::string& frame, std::string_view body, const CallNumbers& numbers) {

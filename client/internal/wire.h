@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
+
 // CallFrame, Call and OutcomeFrame of proto/afdg/v1/data.proto by hand: a call's body is encoded once,
 // outside all locks, and what is only known when it leaves (numbers) is appended. Protocol Buffers accepts
 // fields in any order.
@@ -35,8 +37,8 @@ struct CallNumbers {
   std::uint64_t sequence = 0;
   std::uint64_t answered_below = 0;
 };
-/// The start of a CallFrame: grid and session.
-void append_frame_head(std::string& frame, std::string_view grid, std::uint64_t session);
+/// The start of a CallFrame; deadlines count from `sent`.
+void append_frame_head(std::string& frame, std::string_view grid, std::uint64_t session, Timestamp sent);
 /// One call of a CallFrame.
 void append_call(std::string& frame, std::string_view body, const CallNumbers& numbers);
 

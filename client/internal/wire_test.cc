@@ -18,13 +18,15 @@ TEST(Wire, AFrameIsWhatProtocolBuffersRead) {
                           .request_id = "id",
                           .deadline_unix_ms = 1700000000000});
   std::string frame;
-  append_frame_head(frame, "bank", 0xfedcba9876543210ULL);
+  append_frame_head(frame, "bank", 0xfedcba9876543210ULL,
+                    Timestamp(std::chrono::milliseconds(1699999999000)));
   append_call(frame, body, {.id = 77, .region = 3, .sequence = 9, .answered_below = 5});
   append_call(frame, body, {.id = 78});
   v1::CallFrame read;
   ASSERT_TRUE(read.ParseFromString(frame));
   EXPECT_EQ(read.grid(), "bank");
   EXPECT_EQ(read.session(), 0xfedcba9876543210ULL);
+  EXPECT_EQ(read.sent_unix_ms(), 1699999999000);
   ASSERT_EQ(read.calls_size(), 2);
   const v1::Call& call = read.calls(0);
   EXPECT_EQ(call.id(), 77U);
