@@ -198,6 +198,12 @@ const std::vector<ConfigKey>& config_keys() {
       number_key("kafka-bytes-max",
                  "Kafka requests and answers that are held at a time, bytes; then no more is read",
                  &Config::kafka_bytes_max, 1u << 20, 64 * kGiB),
+      number_key("kafka-groups-max", "consumer groups of this node; one more is refused (POLICY_VIOLATION)",
+                 &Config::kafka_groups_max, 1, 10'000'000),
+      number_key("kafka-group-members-max",
+                 "members of a consumer group, Kafka's group.max.size; one more is refused "
+                 "(GROUP_MAX_SIZE_REACHED)",
+                 &Config::kafka_group_members_max, 1, 1'000'000),
       number_key("kafka-partitions-default", "partitions of a topic whose maker does not say how many",
                  &Config::kafka_partitions_default, 1, 4096),
       number_key("kafka-auto-create",

@@ -45,6 +45,8 @@ struct Config {
   std::uint32_t kafka_connections_max = 10'000;
   std::uint64_t kafka_request_bytes_max = 32u << 20;
   std::uint64_t kafka_bytes_max = 512u << 20;
+  std::uint32_t kafka_groups_max = 100'000;
+  std::uint32_t kafka_group_members_max = 10'000;
   std::uint32_t kafka_partitions_default = 1;
   std::uint32_t kafka_auto_create = 1;
   std::uint32_t drain_seconds = 10;

@@ -184,6 +184,10 @@ ErrorCode Groups::check(std::string_view group) {
   return place.node->id == place.view->self ? ErrorCode::kNone : ErrorCode::kNotCoordinator;
 }
 
+log::groups::Stats Groups::stats() const {
+  return coordinator_ ? coordinator_->stats() : log::groups::Stats();
+}
+
 void Groups::run() {
   log::groups::Effects effects = coordinator_->take();
   for (const auto& one : effects.appends) append(one);

@@ -51,6 +51,8 @@ class Groups {
   [[nodiscard]] Place find(std::string_view group);
   /// kNone when this node coordinates the group, else what its client is told.
   [[nodiscard]] ErrorCode check(std::string_view group);
+  /// Goes over all groups.
+  [[nodiscard]] log::groups::Stats stats() const;
 
  private:
   struct Loading {

@@ -348,6 +348,7 @@ Stats Coordinator::stats() const {
   stats.rebalances = impl_->rebalances;
   stats.offsets_expired = impl_->offsets_expired;
   stats.members_expired = impl_->members_expired;
+  stats.refused = impl_->refused;
   for (const Impl::Partition& p : impl_->partitions) {
     for (const auto& [id, group] : p.groups) {
       stats.members += group->members().size();

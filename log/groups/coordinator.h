@@ -50,6 +50,7 @@ struct Stats {
   std::uint64_t rebalances = 0;  ///< generations begun
   std::uint64_t offsets_expired = 0;
   std::uint64_t members_expired = 0;
+  std::uint64_t refused = 0;  ///< joins and commits, for a bound of Options
 };
 
 /// The coordinator of all consumer groups of a node: Kafka's classic protocol (KIP-345, 394, 429, 814) and

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 
 import harness
 
@@ -118,5 +119,39 @@ def kafka_topic(server, name, partitions):
         client.create(name, partitions)
 
 
+def limits(folder):
+    """a group that is full takes nobody, one more group is refused, and the metrics tell; those who are in go on"""
+    if shutil.which("kcat") is None:
+        raise harness.Skip("kcat is not installed (tools/dev deps test installs it)")
+    server = harness.Server(folder / "data", "--kafka-group-members-max", "1", "--kafka-groups-max", "1")
+    server.kafka = f"127.0.0.1:{harness.free_port()}"
+    server.start()
+
+    def metric(name):
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/metrics", timeout=10) as answer:
+            lines = [line.split() for line in answer.read().decode().splitlines()]
+        return float([line[1] for line in lines if line[0] == name][0])
+
+    produce(server, "t", 0, 10)
+    out = folder / "first"
+    first = member(server, "full", "t", out)
+    others = []
+    try:
+        wait_for("the first member", lambda: out.exists() and len(out.read_text().splitlines()) == 10)
+        others = [member(server, "full", "t", folder / "second"), member(server, "another", "t", folder / "third")]
+        wait_for("refusals", lambda: metric("afdg_kafka_group_refused_total") >= 2)
+        assert metric("afdg_kafka_groups") == metric("afdg_kafka_groups_stable") == metric("afdg_kafka_group_members") == 1
+        assert metric("afdg_kafka_group_rebalances_total") >= 1 and metric("afdg_partitions") >= 1
+        produce(server, "t", 10, 20)
+        wait_for("the member that is in", lambda: len(out.read_text().splitlines()) == 20)
+        assert (folder / "second").read_text() == (folder / "third").read_text() == ""
+        wait_for("the reason", lambda: "maximum" in (folder / "second.err").read_text())
+    finally:
+        for process in (first, *others):
+            process.terminate()
+            process.wait(20)
+    assert server.stop() == 0, server.output()
+
+
 if __name__ == "__main__":
-    sys.exit(harness.run_cases(goes_on, shared))
+    sys.exit(harness.run_cases(goes_on, shared, limits))
