@@ -62,28 +62,28 @@ void RegionCore::commit_sends(const MessageView& cause) {
       enqueue(view, Status(), {}, appended_ + 1);
       continue;
     }
-    std::string key, value;
-    put_outbox({.type = send.type, .key = send.key, .message = send.message, .payload = send.payload}, key,
-               value);
+    std::string key;
+    const std::string& value = put_outbox(
+        {.type = send.type, .key = send.key, .message = send.message, .payload = send.payload}, key);
     put_record(key, value);
   }
 }
 
-void RegionCore::put_outbox(const MessageView& message, std::string& key, std::string& value) {
+const std::string& RegionCore::put_outbox(const MessageView& message, std::string& key) {
   const std::int32_t target = key_partition(message.key, options_.regions);
   OutboxTarget& outbox = outbox_[target];
   const std::uint64_t number = outbox.next++;
   outbox_dirty_.insert(target);
   key = outbox_key(static_cast<std::uint32_t>(target), number);
   // ON DISK: a version byte, sized type, key, message and payload, the content.
-  value.assign(1, '\1');
+  std::string value(1, '\1');
   put_sized(value, message.type);
   put_sized(value, message.key);
   put_sized(value, message.message);
   put_sized(value, message.payload);
   put_varint(value, static_cast<std::uint64_t>(message.content));
   outbox_bytes_ += value.size();
-  outbox.entries.push_back({number, value, appended_ + 1});
+  return outbox.entries.emplace_back(OutboxTarget::Entry{number, std::move(value), appended_ + 1}).value;
 }
 
 void RegionCore::hand_out_outbox() {

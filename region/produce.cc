@@ -113,10 +113,9 @@ Status RegionCore::check_produced(const Inbound& m, std::int32_t taken) const {
 
 void RegionCore::forward(const MessageView& message) {
   std::string key;
-  std::string value;
-  put_outbox(message, key, value);
+  const std::string& value = put_outbox(message, key);
   forwarded_bytes_ += key.size() + value.size() + 16;
-  forwarded_.emplace_back(std::move(key), std::move(value));
+  forwarded_.emplace_back(std::move(key), value);
 }
 
 // Invariants 8 and 13: who produced what is in the same append as the records, and all is checked before the

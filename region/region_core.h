@@ -172,8 +172,8 @@ class RegionCore {
   std::string_view standard_message(std::string_view type) const;
   void forward(const MessageView& message);
   /// Gives the message its number and place in its target's outbox; the record of `changes` is the caller's
-  /// to put.
-  void put_outbox(const MessageView& message, std::string& key, std::string& value);
+  /// to put: `key`, and the value that is returned, which lives until the outbox changes.
+  const std::string& put_outbox(const MessageView& message, std::string& key);
   Status stage_send(std::string_view type, std::string_view key, std::string_view message,
                     std::string_view payload);
   void commit_sends(const MessageView& cause);

@@ -515,7 +515,11 @@ class Runtime final : public RunningNode {
       return std::nullopt;
     constexpr auto kWait = std::chrono::milliseconds(500);
     if (stats.wait_for(kWait) != std::future_status::ready) return std::nullopt;
-    return stats.get();
+    try {
+      return stats.get();
+    } catch (const std::future_error&) {  // an endpoint that stops drops the task, and the promise with it
+      return std::nullopt;
+    }
   }
 
   RuntimeSetup setup_;
