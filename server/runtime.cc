@@ -20,6 +20,7 @@
 #include "server/kafka_listener.h"
 #include "server/logging.h"
 #include "server/metrics.h"
+#include "server/node_metrics.h"
 #include "server/produce.h"
 #include "server/region_host.h"
 #include "server/socket.h"
@@ -201,7 +202,9 @@ class Runtime final : public RunningNode {
       rocks.disk_reserve_bytes =
           1u << 20;  // its writes are small; a start on a nearly full disk must not fail
       AFDG_ASSIGN(auto opened, store::open_rocks_store(directory_->catalog_path(), rocks));
-      AFDG_ASSIGN(catalog_, catalog::Catalog::open(catalog::make_catalog_store(std::move(opened)), random_));
+      AFDG_ASSIGN(catalog_, catalog::Catalog::open(catalog::make_catalog_store(std::move(opened)), random_,
+                                                   {.topics_max = config_.topics_max,
+                                                    .node_partitions_max = config_.node_partitions_max}));
       AFDG_TRY(catalog_fits(*catalog_, directory_->node(), log_.get(), directory_->catalog_path()));
     }
     return {};
@@ -369,6 +372,16 @@ class Runtime final : public RunningNode {
     KafkaListener::Setup setup;
     setup.connections_max = config_.kafka_connections_max;
     setup.bytes_max = config_.kafka_bytes_max;
+    setup.requests_max = config_.kafka_requests_max;
+    setup.idle_max = std::chrono::milliseconds(config_.kafka_idle_ms);
+    setup.half_request_max = std::chrono::milliseconds(config_.kafka_half_request_ms);
+    setup.unread_max = std::chrono::milliseconds(config_.kafka_unread_ms);
+    setup.broker.connection_requests_max = config_.kafka_connection_requests_max;
+    setup.broker.connection_bytes_max = config_.kafka_connection_bytes_max;
+    setup.broker.request_partitions_max = static_cast<std::int32_t>(config_.kafka_request_partitions_max);
+    setup.broker.groups.groups_max = config_.kafka_groups_max;
+    setup.broker.groups.members_max = config_.kafka_group_members_max;
+    setup.broker.members_max = config_.kafka_members_max;
     setup.broker.request_bytes_max = config_.kafka_request_bytes_max;
     setup.broker.partitions_default = static_cast<std::int32_t>(config_.kafka_partitions_default);
     setup.broker.auto_create_topics = config_.kafka_auto_create != 0;
@@ -492,98 +505,16 @@ class Runtime final : public RunningNode {
   }
 
   std::string metrics() {
-    const v1::ServerState now = state();
-    const auto routes = board_.get();
-    std::vector<Metric> all;
-    const auto one = [&](const char* name, const char* help, bool counter, double value) {
-      all.push_back({name, help, counter, {{{}, value}}});
-    };
-    one("afdg_uptime_seconds", "Since the process began to start", false, now.uptime_seconds());
-    one("afdg_resident_memory_bytes", "Memory of the process", false,
-        static_cast<double>(now.memory_bytes()));
-    one("afdg_turns_total", "Messages that agents handled", true, static_cast<double>(now.turns()));
-    one("afdg_reads_total", "Read-only messages that agents answered", true,
-        static_cast<double>(now.reads()));
-    one("afdg_commits_total", "Group commits of the journal, one fdatasync each", true,
-        static_cast<double>(now.commits()));
-    one("afdg_journal_bytes_total", "Bytes written to the journal", true,
-        static_cast<double>(now.journal_bytes()));
-    one("afdg_appended_bytes_total", "Bytes of record batches appended", true,
-        static_cast<double>(now.appended_bytes()));
-    one("afdg_calls_in_flight", "Calls that wait for their answer", false,
-        static_cast<double>(now.calls_in_flight()));
-    one("afdg_refused_overloaded_total", "Calls refused because a queue was full", true,
-        static_cast<double>(now.refused_overloaded()));
-    one("afdg_streams", "Open client streams", false, static_cast<double>(streams_.streams.load()));
-    one("afdg_frames_read_total", "Frames of calls read from streams", true,
-        static_cast<double>(streams_.frames_read.load()));
-    one("afdg_reply_writes_total", "Frames of outcomes written to streams", true,
-        static_cast<double>(now.reply_writes()));
-    one("afdg_reply_messages_total", "Outcomes in those frames", true,
-        static_cast<double>(now.reply_messages()));
-    one("afdg_produce_calls", "Calls of Data.Produce under way", false,
-        static_cast<double>(produced_.calls.load()));
-    one("afdg_produce_bytes_held", "Bytes of those calls", false,
-        static_cast<double>(produced_.bytes.load()));
-    one("afdg_produce_refused_total", "Calls of Data.Produce of which nothing was stored", true,
-        static_cast<double>(produced_.refused.load()));
-    one("afdg_produced_records_total", "Records stored by Data.Produce", true,
-        static_cast<double>(produced_.records.load()));
-    one("afdg_live_agents", "Agents in memory", false, static_cast<double>(now.live_agents()));
-    if (log_) {
-      const log::LogMetrics log = log_->metrics();
-      one("afdg_commit_seconds_total", "Time spent in writing and syncing commits", true,
-          static_cast<double>(log.commit_us_sum) / 1e6);
-      one("afdg_log_bytes_in_flight", "Bytes appended and not yet in segments", false,
-          static_cast<double>(log.bytes_in_flight));
-      one("afdg_compactions_total", "Compactions of a partition that were ended", true,
-          static_cast<double>(log.cleaner_rounds));
-      one("afdg_compaction_read_bytes_total", "Bytes of batches that compaction read", true,
-          static_cast<double>(log.cleaner_bytes_read));
-      one("afdg_compaction_written_bytes_total", "Bytes of batches that compaction wrote anew", true,
-          static_cast<double>(log.cleaner_bytes_written));
-      one("afdg_disk_full", "1 while writes are refused because the disk is full", false,
-          log.disk_full ? 1 : 0);
-    }
-    if (const auto* kafka = kafka_ ? kafka_->counters() : nullptr) {
-      one("afdg_kafka_connections", "Kafka clients", false, static_cast<double>(kafka->connections.load()));
-      one("afdg_kafka_bytes_held", "Bytes of Kafka requests and answers under way", false,
-          static_cast<double>(kafka->bytes.load()));
-      one("afdg_kafka_requests_total", "Requests of Kafka clients", true,
-          static_cast<double>(kafka->requests.load()));
-      one("afdg_kafka_refused_total", "Kafka connections closed for what they sent, or for a limit", true,
-          static_cast<double>(kafka->refused.load()));
-      one("afdg_kafka_produced_bytes_total", "Bytes of batches taken from Kafka clients", true,
-          static_cast<double>(kafka->produced_bytes.load()));
-      one("afdg_kafka_fetched_bytes_total", "Bytes of batches given to Kafka clients", true,
-          static_cast<double>(kafka->fetched_bytes.load()));
-      one("afdg_kafka_fetches_waiting", "Fetches that wait for records", false,
-          static_cast<double>(kafka->fetches_waiting.load()));
-    }
-    if (host_) {
-      one("afdg_checkpoints_total", "Checkpoints of regions written to the store", true,
-          static_cast<double>(host_->checkpoints()));
-      one("afdg_store_memory_bytes", "Memory of the store", false,
-          static_cast<double>(store_->memory_bytes()));
-      Metric lag{"afdg_region_lag", "Messages logged and not yet applied", false, {}};
-      Metric behind{"afdg_region_checkpoint_lag", "Records of changes that the store lacks", false, {}};
-      Metric outbox{
-          "afdg_region_outbox", "Messages to other regions that their targets have not taken", false, {}};
-      Metric dead{"afdg_region_dead", "End of the region's dead letters", false, {}};
-      for (const auto& region : host_->states({})) {
-        if (!region.info.ok()) continue;
-        const std::vector<std::pair<std::string, std::string>> labels{
-            {"grid", region.executor->grid_name()},
-            {"region", std::to_string(region.executor->region().value())}};
-        lag.values.push_back({labels, static_cast<double>(region.info->messages_end - region.info->applied)});
-        behind.values.push_back(
-            {labels, static_cast<double>(region.info->changes_end - region.info->checkpointed)});
-        outbox.values.push_back({labels, static_cast<double>(region.info->outbox)});
-        dead.values.push_back({labels, static_cast<double>(region.info->dead_end.value())});
-      }
-      for (auto* metric : {&lag, &behind, &outbox, &dead}) all.push_back(std::move(*metric));
-    }
-    return metrics_text(all);
+    return metrics_text(node_metrics({.state = state(),
+                                      .config = &config_,
+                                      .streams = &streams_,
+                                      .produced = &produced_,
+                                      .log = log_.get(),
+                                      .store = store_.get(),
+                                      .host = host_.get(),
+                                      .cluster = cluster_.get(),
+                                      .kafka_cluster = kafka_cluster_.get(),
+                                      .kafka = kafka_.get()}));
   }
 
   RuntimeSetup setup_;
