@@ -207,6 +207,17 @@ void of_regions(const MetricSources& node, All& all) {
 
 }  // namespace
 
+std::uint64_t sync_percentile(const log::LogMetrics& metrics, double part) {
+  std::uint64_t total = 0, seen = 0;
+  for (const auto count : metrics.commit_us_log2) total += count;
+  for (std::size_t i = 0; i < metrics.commit_us_log2.size(); ++i) {
+    seen += metrics.commit_us_log2[i];
+    if (total != 0 && static_cast<double>(seen) >= part * static_cast<double>(total))
+      return std::uint64_t{1} << i;
+  }
+  return 0;
+}
+
 std::vector<Metric> node_metrics(const MetricSources& node) {
   All all;
   general(node, all);

@@ -30,6 +30,9 @@ struct MetricSources {
   KafkaListener* kafka = nullptr;
 };
 
+/// The time, in microseconds, within which that part of the journal's commits was synced; a power of two.
+[[nodiscard]] std::uint64_t sync_percentile(const log::LogMetrics& metrics, double part);
+
 /// All that /metrics shows. Waits up to half a second for the Kafka endpoint's thread, which tells of its
 /// groups. Thread-safety: as its sources, which are safe.
 [[nodiscard]] std::vector<Metric> node_metrics(const MetricSources& node);
