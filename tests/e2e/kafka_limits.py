@@ -2,6 +2,7 @@
 """Every limit of docs/limits.md is met: the refusal is as written there, /metrics counts it, and the others are served meanwhile."""
 import concurrent.futures
 import contextlib
+import os
 import resource
 import struct
 import sys
@@ -90,6 +91,23 @@ def connections(folder):
         node.becomes("a place is free", lambda: node.metric("afdg_kafka_connections") == 4)
         node.serves()
         assert node.refused("kafka-connections-max") == 3
+
+
+def descriptors(folder):
+    """without a file descriptor left a new connection waits, is counted, and is served when there is one again"""
+    with Node(folder) as node, contextlib.ExitStack() as stack:
+        first = stack.enter_context(Client(node.address))
+        assert first.api_versions()[0] == wire.NONE
+        process = node.server.process.pid
+        before = resource.prlimit(process, resource.RLIMIT_NOFILE)
+        resource.prlimit(process, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{process}/fd")), before[1]))
+        late = stack.enter_context(Client(node.address))
+        late.send(wire.API_VERSIONS, 0, b"")
+        node.says("no file descriptor left", "ulimit -n")
+        assert first.api_versions()[0] == wire.NONE
+        resource.prlimit(process, resource.RLIMIT_NOFILE, before)
+        assert late.receive()[0] == 1
+        assert node.refused("open-files") >= 1
 
 
 def requests(folder):
@@ -377,4 +395,4 @@ def groups(folder):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.run_cases(connections, requests, sizes, silent, half_open, slow_readers, connection_bytes, partitions, members, groups))
+    sys.exit(harness.run_cases(connections, descriptors, requests, sizes, silent, half_open, slow_readers, connection_bytes, partitions, members, groups))
