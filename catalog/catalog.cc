@@ -23,6 +23,8 @@ Error invalid_name(std::string_view what, std::string_view name) {
                                           "' is not valid: use 1 to 200 of the characters a-z A-Z 0-9 . _ -");
 }
 
+constexpr std::uint64_t kTopicsOfGrid = 3;  // messages, changes, dead: each with a partition a region
+
 Error out_of_bounds(std::string_view what, std::int64_t value, std::int64_t max) {
   return fail(Code::kInvalidArgument, std::string(what) + " " + std::to_string(value) +
                                           " is not between 1 and " + std::to_string(max) +
@@ -145,6 +147,17 @@ std::map<NodeId, std::uint32_t> Catalog::regions_led() const {
   return led;
 }
 
+std::map<NodeId, std::uint64_t> Catalog::partitions_led() const {
+  std::map<NodeId, std::uint64_t> led;
+  for (const auto& [grid, placements] : region_placements_) {
+    for (const auto& placement : placements) led[placement.leader] += kTopicsOfGrid;
+  }
+  for (const auto& [topic, placements] : topic_placements_) {
+    for (const auto& placement : placements) ++led[placement.leader];
+  }
+  return led;
+}
+
 Result<NodeId> Catalog::node_started(const Node& node, Timestamp now) {
   if (node.address.empty())
     return fail(Code::kInvalidArgument, "a node registered without an address: give it --listen HOST:PORT");
@@ -236,8 +249,8 @@ const Node* Catalog::find_node(NodeId id) const {
   return found == nodes_.end() ? nullptr : &found->second;
 }
 
-Result<std::vector<Placement>> Catalog::place(std::int32_t count, const std::vector<std::string>& types,
-                                              Timestamp now) const {
+Result<std::vector<Placement>> Catalog::place(std::int32_t count, std::uint64_t partitions_each,
+                                              const std::vector<std::string>& types, Timestamp now) const {
   std::set<std::pair<std::uint32_t, NodeId>> candidates;  // by load, then id
   std::set<std::string> hosted;
   const auto led = regions_led();
@@ -260,10 +273,23 @@ Result<std::vector<Placement>> Catalog::place(std::int32_t count, const std::vec
                                         "; hosted are: " + join({hosted.begin(), hosted.end()}));
   }
   std::vector<Placement> placements;
+  auto partitions = partitions_led();
   for (std::int32_t index = 0; index < count; ++index) {
+    while (!candidates.empty() &&
+           partitions[candidates.begin()->second] + partitions_each > limits_.node_partitions_max)
+      candidates.erase(candidates.begin());
+    if (candidates.empty()) {
+      ++refusals_.partitions;
+      return fail(
+          Code::kFailedPrecondition,
+          "there is no room for " + std::to_string(partitions_each * static_cast<std::uint64_t>(count)) +
+              " more partitions: each node leads at most " + std::to_string(limits_.node_partitions_max) +
+              ": delete topics or grids, add a node, or raise node-partitions-max");
+    }
     auto [load, id] = *candidates.begin();
     candidates.erase(candidates.begin());
     candidates.emplace(load + 1, id);
+    partitions[id] += partitions_each;
     placements.push_back({id, nodes_.at(id).incarnation, Epoch(1), {id}});
   }
   return placements;
@@ -277,9 +303,13 @@ Status Catalog::check_new_topic(std::string_view name, std::int32_t partitions,
   if (topics_.contains(name))
     return fail(Code::kAlreadyExists,
                 "topic '" + std::string(name) + "' exists already: choose another name");
-  if (topics_.size() >= limits_.topics_max)
-    return out_of_bounds("number of topics", static_cast<std::int64_t>(topics_.size()) + 1,
-                         limits_.topics_max);
+  if (topics_.size() >= limits_.topics_max) {
+    ++refusals_.topics;
+    return fail(Code::kFailedPrecondition, "there are " + std::to_string(topics_.size()) +
+                                               " topics, the limit is " + std::to_string(limits_.topics_max) +
+                                               ", and '" + std::string(name) +
+                                               "' is not made: delete some, or raise topics-max");
+  }
   return {};
 }
 
@@ -315,7 +345,7 @@ Result<Grid> Catalog::create_grid(const NewGrid& wanted, Timestamp now) {
                       .relaxed = false,
                       .config = {}});
   }
-  AFDG_ASSIGN(auto placements, place(grid.regions, grid.types, now));
+  AFDG_ASSIGN(auto placements, place(grid.regions, kTopicsOfGrid, grid.types, now));
 
   Transaction transaction;
   transaction.compares.push_back({grid_key(grid.id), 0});
@@ -376,7 +406,7 @@ Result<Topic> Catalog::create_topic(const NewTopic& wanted, Timestamp now) {
               .grid = GridId(0),
               .relaxed = settings.relaxed,
               .config = wanted.config};
-  AFDG_ASSIGN(auto placements, place(topic.partitions, {}, now));
+  AFDG_ASSIGN(auto placements, place(topic.partitions, 1, {}, now));
   Transaction transaction;
   transaction.writes.push_back({topic_key(topic.id), encode_topic(topic)});
   for (std::size_t index = 0; index < placements.size(); ++index) {
@@ -421,7 +451,7 @@ Result<Topic> Catalog::change_topic(std::string_view name, const TopicChange& ch
                       ": it has " + std::to_string(topic.partitions) + ", and only a larger number, up to " +
                       std::to_string(limits_.partitions_max) + ", can be given");
     }
-    AFDG_ASSIGN(added, place(*change.partitions - topic.partitions, {}, now));
+    AFDG_ASSIGN(added, place(*change.partitions - topic.partitions, 1, {}, now));
   }
   Transaction transaction;
   for (std::size_t i = 0; i < added.size(); ++i) {

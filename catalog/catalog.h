@@ -71,6 +71,8 @@ struct Limits {
   std::uint32_t topics_max = 10'000;
   std::int32_t regions_max = 4096;     ///< a grid
   std::int32_t partitions_max = 4096;  ///< a topic
+  /// Partitions that one node leads; a region has three. Beyond it no more are placed there.
+  std::uint32_t node_partitions_max = 20'000;
   std::chrono::milliseconds suspect_after{1000};
 };
 
@@ -136,6 +138,12 @@ class Catalog {
 
   /// Grows with every change of what is stored; starts at 1 with each process.
   [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
+  /// What was refused for Limits::topics_max, and for node_partitions_max.
+  struct Refusals {
+    std::uint64_t topics = 0;
+    std::uint64_t partitions = 0;
+  };
+  [[nodiscard]] Refusals refusals() const noexcept { return refusals_; }
   [[nodiscard]] std::uint64_t cluster_id() const noexcept { return cluster_id_; }
   /// Ids of grids and topics from here on were never given: whoever holds one has lost this catalog's files.
   [[nodiscard]] std::uint64_t next_id() const noexcept { return meta_.next_id; }
@@ -154,8 +162,11 @@ class Catalog {
   Status commit(Transaction transaction, Meta meta);
   [[nodiscard]] bool alive(NodeId id, Timestamp now) const;
   [[nodiscard]] std::map<NodeId, std::uint32_t> regions_led() const;
-  /// `count` leaders among the live region nodes that host `types`, the least loaded first.
-  [[nodiscard]] Result<std::vector<Placement>> place(std::int32_t count,
+  /// Partitions, those of regions included.
+  [[nodiscard]] std::map<NodeId, std::uint64_t> partitions_led() const;
+  /// `count` leaders, of `partitions_each`, among the live region nodes that host `types` and have room, the
+  /// least loaded first. Errors: kFailedPrecondition when no node has room.
+  [[nodiscard]] Result<std::vector<Placement>> place(std::int32_t count, std::uint64_t partitions_each,
                                                      const std::vector<std::string>& types,
                                                      Timestamp now) const;
   [[nodiscard]] Status check_new_topic(std::string_view name, std::int32_t partitions,
@@ -167,6 +178,7 @@ class Catalog {
   std::uint64_t meta_version_ = 0;
   std::uint64_t cluster_id_ = 0;
   std::uint64_t version_ = 1;
+  mutable Refusals refusals_;
   std::map<NodeId, Node> nodes_;
   std::map<NodeId, std::uint64_t> starts_;
   std::map<NodeId, Timestamp> last_seen_;

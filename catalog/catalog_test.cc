@@ -93,6 +93,39 @@ TEST_F(CatalogTest, SpreadsRegionsEvenlyOverLiveNodesAndRemembersThem) {
   EXPECT_EQ(catalog_->partitions("bank.messages")->size(), 16u);
 }
 
+TEST_F(CatalogTest, AFullNodeGetsNoMorePartitionsAndWithoutRoomNothingIsMade) {
+  reopen({.topics_max = 5, .node_partitions_max = 10});
+  start(1);
+  const auto topic = [&](const std::string& name, std::int32_t partitions) {
+    return catalog_->create_topic({.name = name, .partitions = partitions, .config = {}}, clock_.now())
+        .status();
+  };
+  ASSERT_TRUE(topic("a", 8).ok());
+  const NodeId second = start(2);
+  ASSERT_TRUE(topic("b", 9).ok());
+  EXPECT_EQ(topic("c", 4).code(), Code::kFailedPrecondition) << "three have room, on two nodes";
+  EXPECT_EQ(catalog_->find_topic("c"), nullptr);
+  EXPECT_EQ(
+      catalog_->create_grid({.name = "g", .regions = 2, .types = {}, .replication = 1}, clock_.now()).code(),
+      Code::kFailedPrecondition)
+      << "a region has three partitions";
+  EXPECT_EQ(catalog_->refusals().partitions, 2u);
+  ASSERT_TRUE(topic("c", 3).ok());
+  EXPECT_EQ(catalog_->change_topic("a", {.config = {}, .partitions = 9}, clock_.now()).code(),
+            Code::kFailedPrecondition);
+  std::map<NodeId, int> led;
+  for (const char* name : {"a", "b", "c"})
+    for (const auto& placement : *catalog_->partitions(name)) ++led[placement.leader];
+  EXPECT_EQ(led[second], 10);
+  EXPECT_EQ(led.size(), 2u);
+  ASSERT_TRUE(catalog_->delete_topic("b").ok());
+  ASSERT_TRUE(topic("d", 1).ok() && topic("e", 1).ok() && topic("f", 1).ok());
+  const Status many = topic("h", 1);
+  EXPECT_EQ(many.code(), Code::kFailedPrecondition);
+  EXPECT_NE(many.error().text().find("raise topics-max"), std::string::npos) << many.error().text();
+  EXPECT_EQ(catalog_->refusals().topics, 1u);
+}
+
 TEST_F(CatalogTest, EveryStartOfANodeRaisesTheEpochsOfWhatItLeadsAndNoOther) {
   const NodeId first = start(1);
   start(2);

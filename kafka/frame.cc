@@ -27,9 +27,10 @@ Result<std::size_t> frame_size(std::string_view first_four_bytes, std::size_t by
                 "a Kafka request of " + std::to_string(size) +
                     " bytes: a header has at least 8; is another protocol spoken here?");
   if (static_cast<std::size_t>(size) > bytes_max)
-    return fail(Code::kInvalidArgument, "a Kafka request of " + std::to_string(size) +
-                                            " bytes is above the limit of " + std::to_string(bytes_max) +
-                                            ": send smaller batches, or raise the limit");
+    return fail(Code::kMessageTooLarge,
+                "a Kafka request of " + std::to_string(size) + " bytes is above the limit of " +
+                    std::to_string(bytes_max) +
+                    " bytes: send smaller requests, or raise kafka-request-bytes-max");
   return static_cast<std::size_t>(size);
 }
 

@@ -13,7 +13,8 @@
 namespace afdg::kafka {
 
 /// The size of a frame, from its first 4 bytes.
-/// Errors: kInvalidArgument when it is negative, too small for a header, or above `bytes_max`; then close.
+/// Errors: kInvalidArgument when it is negative or too small for a header, kMessageTooLarge when it is above
+/// `bytes_max`; then close.
 [[nodiscard]] Result<std::size_t> frame_size(std::string_view first_four_bytes, std::size_t bytes_max);
 
 /// A request as it came, its header read.

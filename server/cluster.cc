@@ -213,6 +213,11 @@ Result<catalog::Topic> Cluster::change_topic(std::string_view name,
   return topic;
 }
 
+catalog::Catalog::Refusals Cluster::refusals() {
+  const std::lock_guard lock(mutex_);
+  return catalog_->refusals();
+}
+
 Result<v1::HeartbeatAnswer> Cluster::heartbeat(const v1::HeartbeatCall& call) {
   if (!catalog_)
     return fail(Code::kFailedPrecondition, "this node has no catalog: ask the node with the role catalog");

@@ -56,6 +56,7 @@ class Cluster {
   Status delete_topic(std::string_view name);
   Result<catalog::Topic> change_topic(std::string_view name, const catalog::Catalog::TopicChange& change);
   Result<v1::HeartbeatAnswer> heartbeat(const v1::HeartbeatCall& call);
+  [[nodiscard]] catalog::Catalog::Refusals refusals();
 
  private:
   Status started();

@@ -42,13 +42,23 @@ struct Config {
   std::uint32_t cleaner_interval_ms = 15'000;
   std::uint32_t fanout_targets_max = 1'000'000;
   std::uint32_t lanes = 0;
+  std::uint32_t topics_max = 10'000;
+  std::uint32_t node_partitions_max = 20'000;
   std::uint32_t kafka_connections_max = 10'000;
+  std::uint32_t kafka_idle_ms = 600'000;
+  std::uint32_t kafka_half_request_ms = 30'000;
+  std::uint32_t kafka_unread_ms = 60'000;
+  std::uint32_t kafka_requests_max = 100'000;
+  std::uint32_t kafka_connection_requests_max = 128;
+  std::uint64_t kafka_connection_bytes_max = 64u << 20;
   std::uint64_t kafka_request_bytes_max = 32u << 20;
   std::uint64_t kafka_bytes_max = 512u << 20;
-  std::uint32_t kafka_groups_max = 100'000;
-  std::uint32_t kafka_group_members_max = 10'000;
   std::uint32_t kafka_partitions_default = 1;
   std::uint32_t kafka_auto_create = 1;
+  std::uint32_t kafka_request_partitions_max = 10'000;
+  std::uint32_t kafka_groups_max = 100'000;
+  std::uint32_t kafka_group_members_max = 10'000;
+  std::uint32_t kafka_members_max = 100'000;
   std::uint32_t drain_seconds = 10;
 
   [[nodiscard]] bool has_role(std::string_view role) const;

@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -28,6 +29,7 @@ namespace afdg::server {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
+using kafka::Limit;
 using std::chrono::steady_clock;
 
 namespace {
@@ -39,10 +41,9 @@ constexpr std::size_t kGatherBytes = 64u << 10;      // small answers are joined
 constexpr std::size_t kSmallAnswerBytes = 16u << 10;
 constexpr std::size_t kPiecesMax = 64;                // of one sendmsg
 constexpr std::uint64_t kFileBytesAtOnce = 4u << 20;  // of one sendfile
-constexpr auto kIdleMax = std::chrono::minutes(10);
-constexpr auto kPartialMax = std::chrono::seconds(30);
-constexpr auto kUnreadMax = std::chrono::seconds(60);
-constexpr auto kSweep = std::chrono::seconds(5);
+constexpr std::size_t kProgressBytes = 256u << 10;    // as good as the whole, where a peer is slow
+constexpr auto kSweepMax = std::chrono::milliseconds(5000);
+constexpr auto kSweepMin = std::chrono::milliseconds(20);
 constexpr auto kAcceptPause = std::chrono::milliseconds(50);
 
 class AsioLoop final : public kafka::Loop {
@@ -112,10 +113,13 @@ class KafkaListener::State {
     char size[4] = {};
     std::size_t size_have = 0;
     std::string frame;
-    std::size_t frame_bytes = 0;  // of the frame that is being read; 0: its size is
-    std::size_t reserved = 0;     // of bytes_max, for that frame
-    std::string ahead;            // came with the last bytes, and has to wait
-    bool reading = false;         // a wait for readiness is under way
+    std::size_t frame_bytes = 0;            // of the frame that is being read; 0: its size is
+    std::size_t reserved = 0;               // of bytes_max, for that frame
+    std::string ahead;                      // came with the last bytes, and has to wait
+    bool reading = false;                   // a wait for readiness is under way
+    bool paused = false;                    // it is not read: a limit is reached
+    steady_clock::time_point progressed{};  // when the frame began, or the last kProgressBytes of it came
+    std::size_t progress = 0;               // of the frame, then
     // Writing.
     std::string out;  // small answers, joined
     std::size_t out_sent = 0;
@@ -125,7 +129,9 @@ class KafkaListener::State {
     bool dirty = false;
     bool closed = false;
     steady_clock::time_point heard = steady_clock::now();
-    steady_clock::time_point stuck{};  // since when it reads nothing
+    steady_clock::time_point stuck{};  // since when it reads less than kProgressBytes
+    std::uint64_t sent = 0;
+    std::uint64_t sent_stuck = 0;  // at `stuck`
   };
   using ClientPtr = std::shared_ptr<Client>;
 
@@ -156,7 +162,11 @@ class KafkaListener::State {
   void accept() {
     acceptor_.async_accept([this](const boost::system::error_code& error, tcp::socket socket) {
       if (stopping_.load()) return;
-      if (error) {  // out of descriptors, for example
+      if (error) {
+        if (error == asio::error::no_descriptors)
+          broker_.refused(Limit::kOpenFiles, "",
+                          "the process has no file descriptor left for a connection: "
+                          "raise its limit of open files (ulimit -n)");
         loop_.after(kAcceptPause, [this] { accept(); });
         return;
       }
@@ -171,8 +181,9 @@ class KafkaListener::State {
     if (error) return;
     const std::string host = "/" + peer.address().to_string();
     if (clients_.size() >= setup_.connections_max) {
-      broker_.report(host, "there are " + std::to_string(clients_.size()) +
-                               " connections already: close some, or raise kafka-connections-max");
+      broker_.refused(Limit::kConnections, host,
+                      "there are " + std::to_string(clients_.size()) +
+                          " connections already: close some, or raise kafka-connections-max");
       return;
     }
     socket.non_blocking(true, error);
@@ -203,7 +214,10 @@ class KafkaListener::State {
 
   void wait_readable(const ClientPtr& client) {
     if (client->closed || client->reading) return;
-    if (!client->ahead.empty() || !admit(*client)) {
+    const auto held = held_by(*client);
+    if (!client->ahead.empty() || held || !admit(*client)) {
+      if (held) broker_.counters().paused.add(*held);
+      client->paused = true;
       paused_.push_back(client);
       return;
     }
@@ -216,17 +230,30 @@ class KafkaListener::State {
     });
   }
 
-  /// Whether more of this client may be taken now. Who has a reservation can finish, so nobody waits forever.
+  /// The limit for which no more of this client can be taken now. Who has a reservation can finish, and who
+  /// has nothing under way is taken, so nobody waits forever.
+  [[nodiscard]] std::optional<Limit> held_by(const Client& client) {
+    if (const auto full = client.connection->full_by()) return full;
+    if (client.reserved != 0) return std::nullopt;
+    const auto& counters = broker_.counters();
+    const bool empty = client.connection->bytes() == 0;
+    if (!empty && counters.in_flight.load() >= setup_.requests_max) return Limit::kRequests;
+    if (client.frame_bytes <= kSmallFrameBytes) {
+      if (!empty && counters.bytes.load() > setup_.bytes_max) return Limit::kBytes;
+    } else if (counters.bytes.load() + client.frame_bytes >
+               std::max(setup_.bytes_max, std::uint64_t{setup_.broker.request_bytes_max})) {
+      return Limit::kBytes;
+    }
+    return std::nullopt;
+  }
+
+  /// Whether more of this client is to be taken now; what a large request needs is reserved then.
   bool admit(Client& client) {
-    if (client.connection->full()) return false;
-    if (client.reserved != 0) return true;
-    auto& bytes = broker_.counters().bytes;
-    if (client.frame_bytes <= kSmallFrameBytes)
-      return bytes.load() <= setup_.bytes_max || client.connection->bytes() == 0;
-    if (bytes.load() + client.frame_bytes > std::max(setup_.bytes_max, setup_.broker.request_bytes_max))
-      return false;
-    client.reserved = client.frame_bytes;
-    bytes += client.reserved;
+    if (client.connection->full() || held_by(client)) return false;
+    if (client.reserved == 0 && client.frame_bytes > kSmallFrameBytes) {
+      client.reserved = client.frame_bytes;
+      broker_.counters().bytes += client.reserved;
+    }
     return true;
   }
 
@@ -255,12 +282,17 @@ class KafkaListener::State {
       }
       total += static_cast<std::size_t>(got);
       client->heard = steady_clock::now();
+      if (client->frame_bytes == 0 && client->size_have == 0) client->progressed = client->heard;
       if (client->frame_bytes != 0 && large) {
         if (client->frame.size() == client->frame_bytes) deliver(*client);
       } else if (!consume(*client, {into, static_cast<std::size_t>(got)})) {
         return close(client);
       }
       if (client->closed) return;
+      if (client->frame.size() >= client->progress + kProgressBytes) {
+        client->progress = client->frame.size();
+        client->progressed = client->heard;
+      }
       if (static_cast<std::size_t>(got) < room) break;
     }
     wait_readable(client);
@@ -283,7 +315,11 @@ class KafkaListener::State {
         const auto size =
             kafka::frame_size({client.size, sizeof client.size}, setup_.broker.request_bytes_max);
         if (!size.ok()) {
-          broker_.report(client.connection->host(), size.error().text());
+          if (size.code() == Code::kMessageTooLarge) {
+            broker_.refused(Limit::kRequestBytes, client.connection->host(), size.error().text());
+          } else {
+            broker_.bad_request(client.connection->host(), size.error().text());
+          }
           return false;
         }
         client.frame_bytes = *size;
@@ -300,12 +336,15 @@ class KafkaListener::State {
 
   void deliver(Client& client) {
     client.frame_bytes = 0;
+    client.progress = 0;
+    client.progressed = client.heard;
     broker_.counters().bytes -= std::exchange(client.reserved, 0);
     client.connection->receive(std::exchange(client.frame, {}));
   }
 
   /// Reads again from clients that had too much under way.
   void resume() {
+    broker_.counters().connections_paused.store(paused_.size(), std::memory_order_relaxed);
     if (paused_.empty()) return;
     std::vector<ClientPtr> again;
     again.swap(paused_);
@@ -316,6 +355,8 @@ class KafkaListener::State {
         continue;
       }
       client->reading = true;
+      client->paused = false;
+      client->progressed = steady_clock::now();
       asio::post(context_, [this, client] {  // a round of its own: what it asks for is to be answered
         client->reading = false;
         if (!client->closed) read(client);
@@ -337,12 +378,17 @@ class KafkaListener::State {
   }
 
   void write(const ClientPtr& client) {
+    const std::uint64_t before = client->sent;
     for (;;) {
       join_small(*client);
       const Sent sent = client->out_sent < client->out.size() ? send_joined(*client) : send_front(*client);
       if (sent == Sent::kFailed) return close(client);
       if (sent == Sent::kFull) {
-        if (client->stuck == steady_clock::time_point{}) client->stuck = steady_clock::now();
+        if (client->stuck == steady_clock::time_point{} ||
+            client->sent - client->sent_stuck >= kProgressBytes) {
+          client->stuck = steady_clock::now();
+          client->sent_stuck = client->sent;
+        }
         client->writing = true;
         client->socket.async_wait(tcp::socket::wait_write,
                                   [this, client](const boost::system::error_code& error) {
@@ -354,8 +400,9 @@ class KafkaListener::State {
         return;
       }
       if (sent == Sent::kNothing) break;
-      client->stuck = {};
     }
+    client->stuck = {};
+    if (client->sent != before) client->heard = steady_clock::now();  // it is idle from now on
     if (client->connection->over()) close(client);
   }
 
@@ -387,6 +434,7 @@ class KafkaListener::State {
     const ssize_t sent = ::send(client.socket.native_handle(), client.out.data() + client.out_sent,
                                 client.out.size() - client.out_sent, MSG_NOSIGNAL);
     if (sent > 0) client.out_sent += static_cast<std::size_t>(sent);
+    if (sent > 0) client.sent += static_cast<std::uint64_t>(sent);
     return judge(sent);
   }
 
@@ -398,6 +446,7 @@ class KafkaListener::State {
                              ? send_file(client, pieces[client.piece])
                              : send_memory(client, *answer, pieces);
     std::uint64_t left = sent > 0 ? static_cast<std::uint64_t>(sent) : 0;
+    client.sent += left;
     while (client.piece < pieces.size() && left >= pieces[client.piece].size - client.piece_sent) {
       left -= pieces[client.piece].size - client.piece_sent;
       client.piece_sent = 0;
@@ -446,17 +495,34 @@ class KafkaListener::State {
   /// Closes connections that cost something and do nothing.
   void sweep() {
     const auto now = steady_clock::now();
-    std::vector<ClientPtr> over;
+    std::vector<std::pair<ClientPtr, Limit>> over;
     for (const auto& [key, client] : clients_) {
       const bool partial = client->frame_bytes != 0 || client->size_have != 0;
-      const bool stuck = client->stuck != steady_clock::time_point{} && now - client->stuck > kUnreadMax;
-      const bool waits = client->frame_bytes > kSmallFrameBytes && client->reserved == 0;
-      const bool late = partial && !waits && !client->connection->full() && now - client->heard > kPartialMax;
-      const bool idle = client->connection->bytes() == 0 && now - client->heard > kIdleMax;
-      if (stuck || late || idle) over.push_back(client);
+      if (client->stuck != steady_clock::time_point{} && now - client->stuck > setup_.unread_max) {
+        over.emplace_back(client, Limit::kUnread);
+      } else if (partial && !client->paused && now - client->progressed > setup_.half_request_max) {
+        over.emplace_back(client, Limit::kHalfRequest);
+      } else if (client->connection->bytes() == 0 && !client->paused &&
+                 now - client->heard > setup_.idle_max) {
+        over.emplace_back(client, Limit::kIdle);
+      }
     }
-    for (const auto& client : over) close(client);
-    loop_.after(kSweep, [this] { sweep(); });
+    for (const auto& [client, limit] : over) {
+      if (limit == Limit::kIdle) {
+        broker_.counters().refused.add(limit);
+      } else {
+        const bool unread = limit == Limit::kUnread;
+        broker_.refused(limit, client->connection->host(),
+                        std::string(unread ? "it did not read its answers for "
+                                           : "the rest of its request did not come for ") +
+                            std::to_string((unread ? setup_.unread_max : setup_.half_request_max).count()) +
+                            " ms: look at the client or the network, or raise " +
+                            std::string(kafka::limit_key(limit)));
+      }
+      close(client);
+    }
+    const auto least = std::min({setup_.idle_max, setup_.half_request_max, setup_.unread_max});
+    loop_.after(std::clamp(least / 4, kSweepMin, kSweepMax), [this] { sweep(); });
   }
 
   Setup setup_;

@@ -5,12 +5,10 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <future>
 #include <thread>
 
 #include "afdg/v1/admin.pb.h"
 #include "agents/entity_agent.h"
-#include "kafka/broker/groups.h"
 #include "server/admin_service.h"
 #include "server/carrier.h"
 #include "server/catalog_check.h"
@@ -21,8 +19,8 @@
 #include "server/kafka_grids.h"
 #include "server/kafka_listener.h"
 #include "server/logging.h"
-#include "server/metric_sources.h"
 #include "server/metrics.h"
+#include "server/node_metrics.h"
 #include "server/produce.h"
 #include "server/region_host.h"
 #include "server/socket.h"
@@ -204,7 +202,9 @@ class Runtime final : public RunningNode {
       rocks.disk_reserve_bytes =
           1u << 20;  // its writes are small; a start on a nearly full disk must not fail
       AFDG_ASSIGN(auto opened, store::open_rocks_store(directory_->catalog_path(), rocks));
-      AFDG_ASSIGN(catalog_, catalog::Catalog::open(catalog::make_catalog_store(std::move(opened)), random_));
+      AFDG_ASSIGN(catalog_, catalog::Catalog::open(catalog::make_catalog_store(std::move(opened)), random_,
+                                                   {.topics_max = config_.topics_max,
+                                                    .node_partitions_max = config_.node_partitions_max}));
       AFDG_TRY(catalog_fits(*catalog_, directory_->node(), log_.get(), directory_->catalog_path()));
     }
     return {};
@@ -372,10 +372,18 @@ class Runtime final : public RunningNode {
     KafkaListener::Setup setup;
     setup.connections_max = config_.kafka_connections_max;
     setup.bytes_max = config_.kafka_bytes_max;
-    setup.broker.request_bytes_max = config_.kafka_request_bytes_max;
-    setup.broker.partitions_default = static_cast<std::int32_t>(config_.kafka_partitions_default);
+    setup.requests_max = config_.kafka_requests_max;
+    setup.idle_max = std::chrono::milliseconds(config_.kafka_idle_ms);
+    setup.half_request_max = std::chrono::milliseconds(config_.kafka_half_request_ms);
+    setup.unread_max = std::chrono::milliseconds(config_.kafka_unread_ms);
+    setup.broker.connection_requests_max = config_.kafka_connection_requests_max;
+    setup.broker.connection_bytes_max = config_.kafka_connection_bytes_max;
+    setup.broker.request_partitions_max = static_cast<std::int32_t>(config_.kafka_request_partitions_max);
     setup.broker.groups.groups_max = config_.kafka_groups_max;
     setup.broker.groups.members_max = config_.kafka_group_members_max;
+    setup.broker.members_max = config_.kafka_members_max;
+    setup.broker.request_bytes_max = config_.kafka_request_bytes_max;
+    setup.broker.partitions_default = static_cast<std::int32_t>(config_.kafka_partitions_default);
     setup.broker.auto_create_topics = config_.kafka_auto_create != 0;
     setup.broker.log_directory = directory_ ? directory_->log_path() : config_.data;
     setup.disk_space = [path = setup.broker.log_directory] {
@@ -475,17 +483,6 @@ class Runtime final : public RunningNode {
     return state;
   }
 
-  static std::uint64_t sync_percentile(const log::LogMetrics& metrics, double part) {
-    std::uint64_t total = 0, seen = 0;
-    for (const auto count : metrics.commit_us_log2) total += count;
-    for (std::size_t i = 0; i < metrics.commit_us_log2.size(); ++i) {
-      seen += metrics.commit_us_log2[i];
-      if (total != 0 && static_cast<double>(seen) >= part * static_cast<double>(total))
-        return std::uint64_t{1} << i;
-    }
-    return 0;
-  }
-
   HttpAnswer http(const std::string& path) {
     if (path == "/healthz") {
       const bool good = serving_.load();
@@ -497,29 +494,16 @@ class Runtime final : public RunningNode {
   }
 
   std::string metrics() {
-    const std::uint64_t stored = log_ ? log_->partitions().size() : 0;
-    MetricSources from{state(), streams_, produced_, stored, log_.get(), store_.get(), host_.get(), {}, {}};
-    if (kafka_ && kafka_->counters() != nullptr) {
-      from.kafka.emplace(
-          MetricSources::Kafka{*kafka_->counters(), config_.kafka_connections_max, config_.kafka_bytes_max});
-      from.groups = group_stats();
-    }
-    return metrics_text(collect_metrics(from));
-  }
-
-  /// Nothing when the endpoint does not answer soon.
-  std::optional<log::groups::Stats> group_stats() {
-    const auto told = std::make_shared<std::promise<log::groups::Stats>>();
-    auto stats = told->get_future();
-    if (!kafka_->post([told](kafka::Broker& broker) { told->set_value(broker.groups().stats()); }))
-      return std::nullopt;
-    constexpr auto kWait = std::chrono::milliseconds(500);
-    if (stats.wait_for(kWait) != std::future_status::ready) return std::nullopt;
-    try {
-      return stats.get();
-    } catch (const std::future_error&) {  // an endpoint that stops drops the task, and the promise with it
-      return std::nullopt;
-    }
+    return metrics_text(node_metrics({.state = state(),
+                                      .config = &config_,
+                                      .streams = &streams_,
+                                      .produced = &produced_,
+                                      .log = log_.get(),
+                                      .store = store_.get(),
+                                      .host = host_.get(),
+                                      .cluster = cluster_.get(),
+                                      .kafka_cluster = kafka_cluster_.get(),
+                                      .kafka = kafka_.get()}));
   }
 
   RuntimeSetup setup_;

@@ -74,8 +74,25 @@ bool Broker::busy() const {
 }
 
 void Broker::report(std::string_view host, std::string_view why) {
-  counters_.refused.fetch_add(1, std::memory_order_relaxed);
   if (parts_.report) parts_.report(host, why);
+}
+
+void Broker::bad_request(std::string_view host, std::string_view why) {
+  counters_.bad_requests.fetch_add(1, std::memory_order_relaxed);
+  report(host, why);
+}
+
+void Broker::refused(Limit limit, std::string_view host, const std::string& why) {
+  counters_.refused.add(limit);
+  Told& told = told_[static_cast<std::size_t>(limit)];
+  const Monotonic now = clock().monotonic();
+  if (told.at && now - *told.at < std::chrono::seconds(1)) {
+    ++told.silent;
+    return;
+  }
+  told.at = now;
+  const std::uint64_t silent = std::exchange(told.silent, 0);
+  report(host, silent == 0 ? why : why + " (" + std::to_string(silent) + " more since the last such line)");
 }
 
 Uuid topic_uuid(const ClusterView& view, TopicId topic) noexcept { return {view.cluster | 1, topic.value()}; }

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +15,7 @@
 #include "base/clock.h"
 #include "kafka/broker/cluster.h"
 #include "kafka/broker/connection.h"
+#include "kafka/broker/limits.h"
 #include "kafka/broker/loop.h"
 #include "log/groups/coordinator.h"
 #include "log/log.h"
@@ -39,8 +42,13 @@ struct BrokerOptions {
   std::int32_t partitions_default = 1;                ///< of topics that say -1 or are made by themselves
   std::int32_t offsets_partitions = 50;               ///< of __consumer_offsets, when it is made
   log::groups::Options groups;
-  std::int32_t partitions_max = 10'000;  ///< in one request
-  bool auto_create_topics = true;        ///< a client that asks for a topic makes it
+  std::size_t members_max = 100'000;  ///< of all groups together
+  /// Of one connection: then it is not read before an answer was sent.
+  std::size_t connection_requests_max = 128;
+  std::uint64_t connection_bytes_max = std::uint64_t{64} << 20;
+  std::int32_t partitions_max = 4096;            ///< of one topic
+  std::int32_t request_partitions_max = 10'000;  ///< that one request makes, as in Kafka
+  bool auto_create_topics = true;                ///< a client that asks for a topic makes it
 };
 
 /// A Kafka broker on the node's log, without its sockets.
@@ -67,8 +75,10 @@ class Broker {
     std::function<void(std::string_view host, std::string_view why)> report;
   };
   struct Counters {
-    std::atomic<std::uint64_t> connections{0}, bytes{0}, requests{0}, refused{0}, produced_bytes{0},
-        fetched_bytes{0}, fetches_waiting{0};
+    std::atomic<std::uint64_t> connections{0}, bytes{0}, requests{0}, in_flight{0}, bad_requests{0},
+        produced_bytes{0}, fetched_bytes{0}, fetches_waiting{0}, offset_commits{0}, connections_paused{0};
+    LimitCounts refused;  ///< requests refused, connections closed
+    LimitCounts paused;   ///< how often a connection had to wait before it was read on
   };
 
   Broker(Parts parts, BrokerOptions options);
@@ -102,6 +112,10 @@ class Broker {
   [[nodiscard]] Groups& groups() const noexcept { return *groups_; }
   [[nodiscard]] Counters& counters() noexcept { return counters_; }
   void report(std::string_view host, std::string_view why);
+  /// Counts a connection that is closed for bytes that are no sound request, and reports it.
+  void bad_request(std::string_view host, std::string_view why);
+  /// Counts what a limit refused, and reports it: at most once a second for each limit.
+  void refused(Limit limit, std::string_view host, const std::string& why);
 
  private:
   void run();
@@ -111,6 +125,11 @@ class Broker {
   Counters counters_;
   std::unique_ptr<Fetches> fetches_;
   std::unique_ptr<Groups> groups_;
+  struct Told {
+    std::optional<Monotonic> at;
+    std::uint64_t silent = 0;  // refusals that were not reported since
+  };
+  std::array<Told, kLimits> told_;
   bool appended_ = false;
   bool stopped_ = false;
 

@@ -18,7 +18,7 @@ std::uint64_t Call::room() const noexcept {
   if (!connection) return 0;
   const auto left = [](std::uint64_t most, std::uint64_t held) { return held < most ? most - held : 0; };
   Broker& broker = connection->broker_;
-  return std::min(left(Connection::kBytesMax, connection->bytes_),
+  return std::min(left(broker.options().connection_bytes_max, connection->bytes_),
                   left(broker.options().held_bytes_max, broker.counters().bytes.load()));
 }
 
@@ -31,7 +31,7 @@ void Call::when_first(std::function<void()> task) {
 
 void Call::hang_up(std::string why) {
   hang_up_ = true;
-  if (const auto connection = connection_.lock()) connection->broker_.report(connection->host(), why);
+  if (const auto connection = connection_.lock()) connection->broker_.bad_request(connection->host(), why);
   finish();
 }
 
@@ -46,6 +46,7 @@ Connection::~Connection() {
     if (!call->finished_ && call->abandoned_) call->abandoned_();
   }
   --broker_.counters().connections;
+  broker_.counters().in_flight -= calls_.size();
   broker_.counters().bytes -= bytes_;
 }
 
@@ -53,8 +54,9 @@ void Connection::receive(std::string frame) {
   if (hang_up_) return;
   auto call = std::make_shared<Call>(weak_from_this(), std::move(frame));
   call->host_ = host_;
-  bytes_ += call->frame_.size();
-  broker_.counters().bytes += call->frame_.size();
+  bytes_ += call->frame_.size() + kCallBytes;
+  broker_.counters().bytes += call->frame_.size() + kCallBytes;
+  ++broker_.counters().in_flight;
   calls_.push_back(call);
   Result<Request> parsed = parse_request(call->frame_);
   if (!parsed.ok()) return call->hang_up(parsed.error().text());
@@ -62,8 +64,10 @@ void Connection::receive(std::string frame) {
   broker_.handle(call);
 }
 
-bool Connection::full() const noexcept {
-  return hang_up_ || calls_.size() >= kCallsMax || bytes_ >= kBytesMax;
+std::optional<Limit> Connection::full_by() const noexcept {
+  if (calls_.size() >= broker_.options().connection_requests_max) return Limit::kConnectionRequests;
+  if (bytes_ >= broker_.options().connection_bytes_max) return Limit::kConnectionBytes;
+  return std::nullopt;
 }
 
 void Connection::finished(Call& call) {
@@ -83,16 +87,18 @@ const log::FileRange& Connection::front_file(std::uint32_t source) const {
 
 void Connection::pop() {
   Call& call = *calls_.front();
-  const std::uint64_t held = call.frame_.size() + call.out_.size();
+  const std::uint64_t held = call.frame_.size() + kCallBytes + call.out_.size();
   bytes_ -= held;
   broker_.counters().bytes -= held;
   if (call.hang_up_) {
     hang_up_ = true;
     for (const CallPtr& dropped : calls_) dropped->first_ = nullptr;
+    broker_.counters().in_flight -= calls_.size();
     calls_.clear();
     return;
   }
   calls_.pop_front();
+  --broker_.counters().in_flight;
   skip_silent();
   run_first();
 }

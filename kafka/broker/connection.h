@@ -4,10 +4,12 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
+#include "kafka/broker/limits.h"
 #include "kafka/frame.h"
 #include "log/partition.h"
 
@@ -88,14 +90,14 @@ using CallPtr = std::shared_ptr<Call>;
 ///
 ///     receive(frame) -> Call -> handler ... reply -> front(): to be sent -> pop()
 ///
-/// Thread-safety: confined to the broker's loop. Bounds: kCallsMax requests under way, or kBytesMax of
-/// requests and answers: then full() is true and the owner stops reading; answers are kept until the client
-/// reads them. Duties of the owner: (1) no receive() while full(); (2) after each pop() it looks at full()
-/// again; (3) at over() it closes.
+/// Thread-safety: confined to the broker's loop. Bounds: BrokerOptions' connection_requests_max
+/// requests under way, or connection_bytes_max of them and their answers: then full() is true and the owner
+/// stops reading; answers are kept until the client reads them. Duties of the owner: (1) no receive() while
+/// full(); (2) after each pop() it looks at full() again; (3) at over() it closes.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  static constexpr std::size_t kCallsMax = 128;
-  static constexpr std::uint64_t kBytesMax = std::uint64_t{64} << 20;
+  /// What a request costs beside its bytes, about.
+  static constexpr std::uint64_t kCallBytes = 512;
 
   /// `ready` is called whenever there is something to send, or over() became true.
   Connection(Broker& broker, std::string host, std::function<void()> ready);
@@ -105,7 +107,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   /// One frame, without its size.
   void receive(std::string frame);
-  [[nodiscard]] bool full() const noexcept;
+  [[nodiscard]] bool full() const noexcept { return hang_up_ || full_by(); }
+  /// The limit that makes it full, if one does.
+  [[nodiscard]] std::optional<Limit> full_by() const noexcept;
   /// The next answer to send, in the order of the requests; null when there is none yet.
   [[nodiscard]] Writer* front() noexcept;
   /// What an external piece of the answer at the front stands for.

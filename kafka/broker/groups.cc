@@ -10,6 +10,8 @@ namespace afdg::kafka {
 namespace {
 
 constexpr std::size_t kLoadBytes = std::size_t{1} << 20;  // read in one round
+constexpr std::size_t kGroupsFew = 1000;                  // counting their members costs next to nothing
+constexpr auto kStatsAge = std::chrono::milliseconds(100);
 using log::groups::Errors;
 
 }  // namespace
@@ -138,6 +140,8 @@ void Groups::load_some() {
     coordinator_->loaded(at.partition, now());
     loading_.pop_back();
   }
+  members_.reset();
+  recent_at_.reset();
   run();
   if (!loading_.empty()) broker_.loop().post([this] { load_some(); });
 }
@@ -184,8 +188,44 @@ ErrorCode Groups::check(std::string_view group) {
   return place.node->id == place.view->self ? ErrorCode::kNone : ErrorCode::kNotCoordinator;
 }
 
-log::groups::Stats Groups::stats() const {
-  return coordinator_ ? coordinator_->stats() : log::groups::Stats();
+const log::groups::Stats& Groups::recent_stats() {
+  const Monotonic time = broker_.clock().monotonic();
+  if (!recent_at_ || recent_.groups < kGroupsFew || time - *recent_at_ >= kStatsAge) {
+    recent_ = stats();
+    recent_at_ = time;
+    members_ = recent_.members + recent_.members_pending;
+  }
+  return recent_;
+}
+
+ErrorCode Groups::admit_member(std::string_view host) {
+  const std::size_t most = broker_.options().members_max;
+  if (!members_ || *members_ >= most) recent_stats();
+  if (members_.value_or(0) < most) {
+    members_ = members_.value_or(0) + 1;
+    return ErrorCode::kNone;
+  }
+  broker_.refused(Limit::kMembers, host,
+                  "the consumer groups have " + std::to_string(*members_) + " members, the limit is " +
+                      std::to_string(most) + ": end some consumers, or raise kafka-members-max");
+  return ErrorCode::kGroupMaxSizeReached;
+}
+
+void Groups::note_refusal(Errors error, std::string_view group, std::string_view host) {
+  const auto& options = broker_.options().groups;
+  if (error == Errors::kGroupMaxSizeReached) {
+    broker_.refused(Limit::kGroupMembers, host,
+                    "group '" + std::string(group.substr(0, 300)) + "' has " +
+                        std::to_string(options.members_max) +
+                        " members, which is the limit: end some of its consumers, or raise "
+                        "kafka-group-members-max");
+  } else if (error == Errors::kPolicyViolation && recent_stats().groups >= options.groups_max) {
+    broker_.refused(Limit::kGroups, host,
+                    "there are " + std::to_string(recent_.groups) + " consumer groups, the limit is " +
+                        std::to_string(options.groups_max) + ", and group '" +
+                        std::string(group.substr(0, 300)) +
+                        "' is not made: delete some (afdg group delete), or raise kafka-groups-max");
+  }
 }
 
 void Groups::run() {

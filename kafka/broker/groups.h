@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -51,8 +52,17 @@ class Groups {
   [[nodiscard]] Place find(std::string_view group);
   /// kNone when this node coordinates the group, else what its client is told.
   [[nodiscard]] ErrorCode check(std::string_view group);
-  /// Goes over all groups.
-  [[nodiscard]] log::groups::Stats stats() const;
+
+  /// kNone, or GROUP_MAX_SIZE_REACHED when the groups of this node have BrokerOptions::members_max members.
+  /// Asked for each join that brings a new member. With thousands of groups, one that left is seen within
+  /// 100 ms.
+  [[nodiscard]] ErrorCode admit_member(std::string_view host);
+  /// Counts, and reports, what a limit of the coordinator refused.
+  void note_refusal(log::groups::Errors error, std::string_view group, std::string_view host);
+  /// Zero before the first request asked for a group. Costs time for each group.
+  [[nodiscard]] log::groups::Stats stats() const {
+    return coordinator_ ? coordinator_->stats() : log::groups::Stats();
+  }
 
  private:
   struct Loading {
@@ -68,6 +78,8 @@ class Groups {
   /// Carries out what the last event demands.
   void run();
   void append(const log::groups::Append& append);
+  /// stats(), at most 100 ms old when there are many groups.
+  const log::groups::Stats& recent_stats();
 
   Broker& broker_;
   std::unique_ptr<Coordinator> coordinator_;
@@ -77,6 +89,9 @@ class Groups {
   std::unordered_map<log::groups::RequestToken, Answer> waiting_;
   log::groups::RequestToken last_token_ = 0;
   std::uint64_t timer_ = 0;
+  log::groups::Stats recent_;
+  std::optional<Monotonic> recent_at_;
+  std::optional<std::size_t> members_;  // at least as many as there are; nothing: they must be counted
   std::shared_ptr<const ClusterView> seen_;
 };
 

@@ -60,6 +60,7 @@ void handlers::create_partitions(Broker& broker, const CallPtr& call) {
   std::multiset<std::string_view> names;
   for (const auto& topic : growing->request.topics) names.insert(topic.name);
   std::vector<std::pair<std::size_t, Cluster::TopicChange>> wanted;
+  std::int64_t added = 0;
   for (const auto& asked : growing->request.topics) {
     auto& out = growing->response.results.emplace_back();
     out.name = asked.name;
@@ -70,12 +71,23 @@ void handlers::create_partitions(Broker& broker, const CallPtr& call) {
     out.error_code = error;
     if (error != ErrorCode::kNone) {
       out.error_message = call->keep(std::move(text));
-    } else if (!growing->request.validate_only) {
+      continue;
+    }
+    added += asked.count - static_cast<std::int32_t>(view->find(asked.name)->partitions.size());
+    if (!growing->request.validate_only) {
       Cluster::TopicChange change;
       change.name = asked.name;
       change.partitions = asked.count;
       wanted.emplace_back(growing->response.results.size() - 1, std::move(change));
     }
+  }
+  if (const Status fits = check_request_partitions(broker, call->host(), added); !fits.ok()) {
+    for (auto& out : growing->response.results) {
+      if (out.error_code != ErrorCode::kNone) continue;
+      out.error_code = ErrorCode::kPolicyViolation;
+      out.error_message = call->keep(fits.error().text());
+    }
+    return growing->done();
   }
   growing->left += wanted.size();
   for (auto& [index, change] : wanted) {

@@ -105,6 +105,18 @@ void handlers::create_topics(Broker& broker, const CallPtr& call) {
     out.configs.emplace();
     if (!request.validate_only) wanted.emplace_back(creating->response.topics.size() - 1, std::move(*topic));
   }
+  std::int64_t partitions = 0;
+  for (const auto& topic : creating->response.topics)
+    if (topic.error_code == ErrorCode::kNone) partitions += topic.num_partitions;
+  if (const Status fits = check_request_partitions(broker, call->host(), partitions); !fits.ok()) {
+    for (auto& out : creating->response.topics) {
+      if (out.error_code != ErrorCode::kNone) continue;
+      out = {.name = out.name,
+             .error_code = ErrorCode::kPolicyViolation,
+             .error_message = call->keep(fits.error().text())};
+    }
+    return creating->done();
+  }
   creating->left += wanted.size();
   for (auto& [index, topic] : wanted) {
     const std::string name = topic.name;

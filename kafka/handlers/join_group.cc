@@ -19,6 +19,10 @@ void handlers::join_group(Broker& broker, const CallPtr& call) {
   };
   if (const ErrorCode code = broker.groups().check(request.group_id); code != ErrorCode::kNone)
     return refuse(code);
+  if (request.member_id.empty()) {
+    if (const ErrorCode code = broker.groups().admit_member(call->host()); code != ErrorCode::kNone)
+      return refuse(code);
+  }
   log::groups::JoinRequest join;
   join.group = request.group_id;
   join.member_id = request.member_id;
@@ -35,8 +39,9 @@ void handlers::join_group(Broker& broker, const CallPtr& call) {
   const ErrorCode code =
       broker.groups().with([&](Groups::Coordinator& coordinator, log::groups::RequestToken token,
                                log::groups::Now now) { coordinator.join(token, std::move(join), now); },
-                           [call](Groups::Body&& body) {
+                           [&broker, call, group = join.group](Groups::Body&& body) {
                              const auto& joined = std::get<log::groups::JoinReply>(body);
+                             broker.groups().note_refusal(joined.error, group, call->host());
                              JoinGroupResponse response;
                              response.error_code = error_code(joined.error);
                              response.generation_id = joined.generation;

@@ -98,7 +98,10 @@ void handlers::metadata(Broker& broker, const CallPtr& call) {
         missing.emplace_back(*wanted.name);
     }
   }
-  if (missing.empty()) return answer(broker, *asked);
+  const auto making =
+      static_cast<std::int64_t>(missing.size()) * std::int64_t{broker.options().partitions_default};
+  if (missing.empty() || !check_request_partitions(broker, call->host(), making).ok())
+    return answer(broker, *asked);
   asked->creating = missing.size();
   for (std::string& name : missing) {
     // An error (a grid's name, too many topics) shows as the topic's absence; another client may have made

@@ -54,9 +54,11 @@ void handlers::offset_commit(Broker& broker, const CallPtr& call) {
   const ErrorCode code =
       broker.groups().with([&](Groups::Coordinator& coordinator, log::groups::RequestToken token,
                                log::groups::Now now) { coordinator.commit(token, std::move(commit), now); },
-                           [call, response](Groups::Body&& body) {
+                           [&broker, call, response, group = commit.group](Groups::Body&& body) {
                              const auto& committed = std::get<log::groups::CommitReply>(body);
                              std::size_t t = 0;
+                             std::uint64_t stored = 0;
+                             auto refusal = log::groups::Errors::kNone;
                              for (auto& topic : response->topics) {
                                if (t == committed.topics.size()) break;
                                const auto& part = committed.topics[t];
@@ -64,10 +66,18 @@ void handlers::offset_commit(Broker& broker, const CallPtr& call) {
                                for (auto& answer : topic.partitions) {
                                  if (answer.error_code != ErrorCode::kNone || p == part.partitions.size())
                                    continue;
-                                 answer.error_code = error_code(part.partitions[p++].error);
+                                 const auto error = part.partitions[p++].error;
+                                 if (error == log::groups::Errors::kNone) {
+                                   ++stored;
+                                 } else {
+                                   refusal = error;
+                                 }
+                                 answer.error_code = error_code(error);
                                }
                                if (p != 0) ++t;
                              }
+                             broker.counters().offset_commits.fetch_add(stored, std::memory_order_relaxed);
+                             broker.groups().note_refusal(refusal, group, call->host());
                              call->reply(*response);
                            });
   if (code == ErrorCode::kNone) return;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kafka/broker/broker.h"
 #include "kafka/schema.h"
 
 namespace afdg::kafka {
@@ -23,6 +24,16 @@ Status check_topic_name(std::string_view name) {
                   "': take 1 to 249 letters, digits, dots, underscores and dashes, not '.' nor '..'");
 }
 
+Status check_request_partitions(Broker& broker, std::string_view host, std::int64_t partitions) {
+  const std::int32_t most = broker.options().request_partitions_max;
+  if (partitions <= most) return {};
+  std::string why = "Excessively large number of partitions per request: " + std::to_string(partitions) +
+                    " are to be made, the limit is " + std::to_string(most) +
+                    ": use several requests, or raise kafka-request-partitions-max";
+  broker.refused(Limit::kRequestPartitions, host, why);
+  return fail(Code::kFailedPrecondition, std::move(why));
+}
+
 ErrorCode topic_error(Code code) noexcept {
   switch (code) {
     case Code::kNotFound:
@@ -33,6 +44,8 @@ ErrorCode topic_error(Code code) noexcept {
       return ErrorCode::kTopicAuthorizationFailed;
     case Code::kUnavailable:
       return ErrorCode::kRequestTimedOut;
+    case Code::kFailedPrecondition:  // a limit of the cluster or of a node is reached
+      return ErrorCode::kPolicyViolation;
     default:
       return error_code(code);
   }

@@ -348,11 +348,24 @@ Stats Coordinator::stats() const {
   stats.rebalances = impl_->rebalances;
   stats.offsets_expired = impl_->offsets_expired;
   stats.members_expired = impl_->members_expired;
-  stats.refused = impl_->refused;
   for (const Impl::Partition& p : impl_->partitions) {
     for (const auto& [id, group] : p.groups) {
       stats.members += group->members().size();
-      stats.groups_stable += group->is(State::kStable) ? 1 : 0;
+      stats.members_pending += group->pending_joins.size();
+      switch (group->state()) {
+        case State::kEmpty:
+          ++stats.groups_empty;
+          break;
+        case State::kPreparingRebalance:
+          ++stats.groups_preparing;
+          break;
+        case State::kCompletingRebalance:
+          ++stats.groups_completing;
+          break;
+        case State::kStable:
+          ++stats.groups_stable;
+          break;
+      }
     }
   }
   return stats;

@@ -43,14 +43,17 @@ struct Options {
 /// Sizes of what is held, for metrics.
 struct Stats {
   std::size_t groups = 0;
+  std::size_t groups_empty = 0;
+  std::size_t groups_preparing = 0;   ///< a rebalance that waits for its members
+  std::size_t groups_completing = 0;  ///< one that waits for the leader's assignment
   std::size_t groups_stable = 0;
   std::size_t members = 0;
+  std::size_t members_pending = 0;  ///< given an id, and not joined yet (KIP-394)
   std::size_t offsets = 0;
   std::size_t appends_pending = 0;
   std::uint64_t rebalances = 0;  ///< generations begun
   std::uint64_t offsets_expired = 0;
   std::uint64_t members_expired = 0;
-  std::uint64_t refused = 0;  ///< joins and commits, for a bound of Options
 };
 
 /// The coordinator of all consumer groups of a node: Kafka's classic protocol (KIP-345, 394, 429, 814) and

@@ -9,7 +9,6 @@
 namespace afdg::log::groups {
 
 void Coordinator::Impl::refuse_join(RequestToken token, Errors error, const std::string& member_id) {
-  if (error == Errors::kGroupMaxSizeReached || error == Errors::kPolicyViolation) ++refused;
   JoinReply body;
   body.error = error;
   body.member_id = member_id;

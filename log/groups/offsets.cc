@@ -69,10 +69,8 @@ Errors Coordinator::Impl::check_commit(const CommitRequest& request, Group** gro
 
 void Coordinator::Impl::commit(RequestToken token, CommitRequest request, Now now) {
   Group* group = nullptr;
-  if (const Errors error = check_commit(request, &group); error != Errors::kNone) {
-    if (error == Errors::kPolicyViolation) ++refused;
+  if (const Errors error = check_commit(request, &group); error != Errors::kNone)
     return reply(token, all_failed(request, error));
-  }
   // A member that commits is alive.
   if (group != nullptr && (group->is(State::kStable) || group->is(State::kPreparingRebalance)))
     start_session(*group, *group->find(request.member_id), now);

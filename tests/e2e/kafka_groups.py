@@ -127,10 +127,10 @@ def limits(folder):
     server.kafka = f"127.0.0.1:{harness.free_port()}"
     server.start()
 
-    def metric(name):
+    def metric(wanted):
         with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/metrics", timeout=10) as answer:
-            lines = [line.split() for line in answer.read().decode().splitlines()]
-        return float([line[1] for line in lines if line[0] == name][0])
+            lines = [line.rsplit(" ", 1) for line in answer.read().decode().splitlines()]
+        return float([line[1] for line in lines if line[0] == wanted][0])
 
     produce(server, "t", 0, 10)
     out = folder / "first"
@@ -139,9 +139,10 @@ def limits(folder):
     try:
         wait_for("the first member", lambda: out.exists() and len(out.read_text().splitlines()) == 10)
         others = [member(server, "full", "t", folder / "second"), member(server, "another", "t", folder / "third")]
-        wait_for("refusals", lambda: metric("afdg_kafka_group_refused_total") >= 2)
-        assert metric("afdg_kafka_groups") == metric("afdg_kafka_groups_stable") == metric("afdg_kafka_group_members") == 1
-        assert metric("afdg_kafka_group_rebalances_total") >= 1 and metric("afdg_partitions") >= 1
+        for key in ("kafka-group-members-max", "kafka-groups-max"):
+            wait_for(f"a refusal by {key}", lambda: metric(f'afdg_limit_refused_total{{key="{key}"}}') >= 1)
+        assert metric('afdg_kafka_groups{state="stable"}') == metric("afdg_kafka_group_members") == 1
+        assert metric("afdg_kafka_group_rebalances_total") >= 1
         produce(server, "t", 10, 20)
         wait_for("the member that is in", lambda: len(out.read_text().splitlines()) == 20)
         assert (folder / "second").read_text() == (folder / "third").read_text() == ""

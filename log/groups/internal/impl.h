@@ -155,7 +155,6 @@ struct Coordinator::Impl {
   std::size_t offset_count = 0;          ///< stored
   std::size_t offset_pending_count = 0;  ///< being stored
   std::uint64_t rebalances = 0;
-  std::uint64_t refused = 0;
   std::uint64_t offsets_expired = 0;
   std::uint64_t members_expired = 0;
 };
