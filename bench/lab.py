@@ -29,6 +29,12 @@ def wait_port(port, seconds=30):
     sys.exit(f"nothing answers on port {port}")
 
 
+def cpu_seconds(pid):
+    """What the threads of a process have used so far, in user and system mode."""
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def switches(pid):
     """How often the threads of a process waited so far; being pushed off a busy processor does not count."""
     total = 0
@@ -42,14 +48,14 @@ def switches(pid):
 class Node:
     """One afdgd; with the log and the data in `scratch`."""
 
-    def __init__(self, bin_folder, scratch, name="node"):
-        self.bin, self.scratch, self.data = bin_folder, scratch, scratch / name
+    def __init__(self, bin_folder, scratch, name="node", kafka="off"):
+        self.bin, self.scratch, self.data, self.kafka = bin_folder, scratch, scratch / name, kafka
         self.port, self.http = free_port(), free_port()
 
     def start(self):
         """Seconds until `ready`."""
         began = time.monotonic()
-        self.process = subprocess.Popen([self.bin / "afdgd", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--kafka", "off", "--http", f"127.0.0.1:{self.http}"],
+        self.process = subprocess.Popen([self.bin / "afdgd", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--kafka", self.kafka, "--http", f"127.0.0.1:{self.http}"],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=open(self.scratch / "log", "ab"), text=True)
         self.lines = []
         for line in self.process.stdout:
@@ -89,8 +95,7 @@ class Node:
         return 0
 
     def cpu_seconds(self):
-        fields = open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.process.pid)
 
     def metrics(self):
         """Each metric's sum over its series."""

@@ -1,6 +1,7 @@
 #include "log/journal.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/codec.h"
@@ -204,16 +205,18 @@ Status Journal::resume(const JournalEnd& end) {
   return {};
 }
 
-Status Journal::commit(std::string& frame, std::uint32_t records) {
-  const auto at = core_.place(frame.size() - kFrameHeaderBytes);
+Status Journal::commit(std::span<const std::string_view> payload, std::uint32_t records) {
+  static constexpr std::array<char, kJournalBlock> kPadding{};
+  std::size_t length = 0;
+  for (const std::string_view piece : payload) length += piece.size();
+  const auto at = core_.place(length);
   AFDG_ASSERT(at.has_value(), "a commit without room");
-  const std::size_t unpadded = frame.size();
-  core_.seal(frame, records, *at);
-  const std::size_t size = frame.size();
-  if (Status written = file_->write_at(at->at, std::string_view(frame)); !written.ok()) {
-    frame.resize(unpadded);
-    return written;
-  }
+  const auto header = core_.seal(payload, records, *at);
+  const std::uint64_t size = frame_bytes(length);
+  pieces_.assign(1, {header.data(), header.size()});
+  pieces_.insert(pieces_.end(), payload.begin(), payload.end());
+  pieces_.emplace_back(kPadding.data(), size - header.size() - length);
+  AFDG_TRY(file_->write_at(at->at, pieces_));
   if (!options_.skip_sync) AFDG_TRY(file_->sync());
   core_.committed(*at, size);
   return {};

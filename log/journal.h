@@ -3,7 +3,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "log/journal_core.h"
@@ -53,9 +56,9 @@ class Journal {
   /// commit.
   Status resume(const JournalEnd& end);
 
-  /// Makes `frame` (kFrameHeaderBytes of room, then the payload) durable as the next commit. Precondition:
-  /// has_room(). Errors: kDiskFull, kIo.
-  Status commit(std::string& frame, std::uint32_t records);
+  /// Makes the payload, which these are the pieces of, durable as the next commit. Precondition: has_room().
+  /// Errors: kDiskFull, kIo.
+  Status commit(std::span<const std::string_view> payload, std::uint32_t records);
   [[nodiscard]] bool has_room(std::size_t payload) const { return core_.place(payload).has_value(); }
   /// The frame after the last commit.
   [[nodiscard]] const JournalPosition& head() const noexcept { return core_.head(); }
@@ -73,6 +76,7 @@ class Journal {
   std::unique_ptr<store::File> file_;
   JournalOptions options_;
   JournalCore core_;
+  std::vector<std::string_view> pieces_;  // reused by commit()
 };
 
 }  // namespace afdg::log

@@ -13,8 +13,6 @@ constexpr std::string_view kFileMagic = "AFDGJRNL";
 constexpr std::size_t kCrcAt = 4;
 constexpr std::size_t kCoveredFrom = 8;
 
-void store_be16_at(std::string& out, std::size_t at, std::uint16_t v) { store_be16(out.data() + at, v); }
-
 }  // namespace
 
 FrameHeader read_frame_header(std::string_view bytes) noexcept {
@@ -106,12 +104,14 @@ std::optional<JournalPosition> JournalCore::place(std::size_t payload) const noe
   return std::nullopt;
 }
 
-void JournalCore::seal(std::string& frame, std::uint32_t records, const JournalPosition& where) const {
-  AFDG_ASSERT(frame.size() >= kFrameHeaderBytes, "a frame without room for its header");
-  const std::size_t length = frame.size() - kFrameHeaderBytes;
+std::array<char, kFrameHeaderBytes> JournalCore::seal(std::span<const std::string_view> payload,
+                                                      std::uint32_t records,
+                                                      const JournalPosition& where) const {
+  std::array<char, kFrameHeaderBytes> header{};
+  std::size_t length = 0;
+  for (const std::string_view piece : payload) length += piece.size();
   AFDG_ASSERT(length <= kFramePayloadMax, "a frame above its bound");
-  char* at = frame.data();
-  std::fill(at, at + kFrameHeaderBytes, '\0');
+  char* at = header.data();
   store_be32(at, kFrameMagic);
   store_be64(at + 8, geometry_.journal_id);
   store_be64(at + 16, where.lap);
@@ -119,9 +119,11 @@ void JournalCore::seal(std::string& frame, std::uint32_t records, const JournalP
   store_be64(at + 32, where.at);
   store_be32(at + 40, static_cast<std::uint32_t>(length));
   store_be32(at + 44, records);
-  store_be16_at(frame, 48, kJournalVersion);
-  store_be32(at + kCrcAt, crc32c(std::string_view(frame).substr(kCoveredFrom)));
-  frame.resize(frame_bytes(length), '\0');
+  store_be16(at + 48, kJournalVersion);
+  std::uint32_t crc = crc32c({at + kCoveredFrom, header.size() - kCoveredFrom});
+  for (const std::string_view piece : payload) crc = crc32c(piece, crc);
+  store_be32(at + kCrcAt, crc);
+  return header;
 }
 
 void JournalCore::committed(const JournalPosition& where, std::size_t frame_size) noexcept {

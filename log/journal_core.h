@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -18,7 +20,7 @@ inline constexpr std::size_t kFrameHeaderBytes = 64;
 /// The largest payload of one commit: what fits the largest append, and a bound for whoever reads.
 inline constexpr std::size_t kFramePayloadMax = 64u << 20;
 /// The largest payload that is gathered into one commit when each part is small.
-inline constexpr std::size_t kGatherBytesMax = 512u << 10;
+inline constexpr std::size_t kGatherBytesMax = 1u << 20;
 
 /// Where a frame stands: which time round the file, which commit since the file was made, which byte.
 struct JournalPosition {
@@ -94,8 +96,11 @@ class JournalCore {
 
   /// Where a frame with that payload would go now; nothing when space must be released first.
   [[nodiscard]] std::optional<JournalPosition> place(std::size_t payload) const noexcept;
-  /// Completes `frame`: kFrameHeaderBytes of room, then the payload; pads it to whole blocks.
-  void seal(std::string& frame, std::uint32_t records, const JournalPosition& where) const;
+  /// The header of the frame at `where`. Behind it come the payload, whose pieces these are, and zeros to the
+  /// end of the block.
+  [[nodiscard]] std::array<char, kFrameHeaderBytes> seal(std::span<const std::string_view> payload,
+                                                         std::uint32_t records,
+                                                         const JournalPosition& where) const;
   /// The frame at `where` was written and synced.
   void committed(const JournalPosition& where, std::size_t frame_size) noexcept;
   /// Frames before `tail` are not needed any more: every byte they carry is synced in a segment, and the

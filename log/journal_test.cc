@@ -61,9 +61,10 @@ struct Fixture {
   bool commit(std::string_view payload) {
     const auto at = core.place(payload.size());
     if (!at) return false;
-    std::string frame(kFrameHeaderBytes, '\0');
+    const auto header = core.seal({&payload, 1}, 1, *at);
+    std::string frame(header.data(), header.size());
     frame.append(payload);
-    core.seal(frame, 1, *at);
+    frame.resize(frame_bytes(payload.size()), '\0');
     EXPECT_TRUE(file.write_at(at->at, std::string_view(frame)).ok());
     core.committed(*at, frame.size());
     return true;
@@ -259,14 +260,15 @@ TEST(Golden, JournalHeaderFrameAndRecoveryPointOfVersion1) {
   EXPECT_EQ(hex(encode_journal_header(kId).substr(0, 24)),
             "414644474a524e4c424213f300010000000000000000004d");
   JournalCore core({kId, 1u << 20}, {}, {});
-  std::string frame(kFrameHeaderBytes, '\0');
-  AppendEncoder append(frame);
+  std::string payload;
+  AppendEncoder append(payload);
   append.add({TopicId(9), PartitionIndex(1)}, Offset(40), Offset(45), "batch");
   append.finish();
-  encode_truncate(frame, {TopicId(9), PartitionIndex(1)}, Offset(3));
-  const std::size_t size = frame.size();
-  core.seal(frame, 2, {2, 7, 8 * kJournalBlock});
-  EXPECT_EQ(hex(frame.substr(0, size)),
+  encode_truncate(payload, {TopicId(9), PartitionIndex(1)}, Offset(3));
+  const std::string_view pieces[] = {std::string_view(payload).substr(0, 20),
+                                     std::string_view(payload).substr(20)};
+  const auto header = core.seal(pieces, 2, {2, 7, 8 * kJournalBlock});
+  EXPECT_EQ(hex(std::string(header.data(), header.size()) + payload),
             "414a463197f1e819000000000000004d0000000000000002000000000000000700000000000080000000004500"
             "000002000100000000000000000000000000000000002801010000000000000009000000010000000000000028"
             "000000000000002d0000000005626174636800000015020000000000000009000000010000000000000003");

@@ -503,6 +503,7 @@ Result<PartitionDescription> Log::describe(TopicPartition partition) const {
   return impl_->describe(partition);
 }
 LogMetrics Log::metrics() const { return impl_->metrics(); }
+bool Log::crowded() const noexcept { return impl_->crowded(); }
 bool Log::clean() { return impl_->clean_round(); }
 bool Log::lead() { return impl_->lead(); }
 bool Log::pump() { return impl_->pump(); }

@@ -319,6 +319,9 @@ class Log {
   [[nodiscard]] Result<EpochLineage::EpochEnd> end_of_epoch(TopicPartition partition, Epoch epoch) const;
   [[nodiscard]] std::vector<TopicPartition> partitions() const;
   [[nodiscard]] LogMetrics metrics() const;
+  /// Half of bytes_in_flight_max is taken: whoever can hold its sender up does so now, before appends are
+  /// refused. False on a full disk, where appends are to be refused.
+  [[nodiscard]] bool crowded() const noexcept;
 
   /// Commits what is pending, if nobody else is committing; for a thread that is idle and would only wait.
   /// True when it led.

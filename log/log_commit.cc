@@ -86,6 +86,11 @@ Status Log::Impl::admit(std::uint64_t bytes, bool large) const {
   return {};
 }
 
+bool Log::Impl::crowded() const noexcept {
+  return pool_->in_flight() > options_.bytes_in_flight_max / 2 &&
+         !disk_full_.load(std::memory_order_relaxed) && !failed_.load(std::memory_order_relaxed);
+}
+
 void Log::Impl::push(PartRef part, std::unique_lock<std::mutex>& lock) {
   pending_bytes_ += part->record.size();
   pending_.push_back(std::move(part));
@@ -203,10 +208,10 @@ Log::Impl::Commit Log::Impl::commit_once() {
   }
 
   // 3. One write, one sync.
-  frame_.resize(kFrameHeaderBytes);
-  for (const PartRef& part : taking_) frame_.append(part->record);
+  gathered_.clear();
+  for (const PartRef& part : taking_) gathered_.add(part->record);
   const Monotonic began = clock_.monotonic();
-  Status written = journal_->commit(frame_, static_cast<std::uint32_t>(taking_.size()));
+  Status written = journal_->commit(gathered_.pieces(), static_cast<std::uint32_t>(taking_.size()));
   if (written.code() == Code::kDiskFull) {
     note_disk_full();
     return blocked(Commit::kDiskFull);
@@ -218,7 +223,7 @@ Log::Impl::Commit Log::Impl::commit_once() {
   const auto us = std::chrono::duration_cast<std::chrono::microseconds>(clock_.monotonic() - began).count();
   const auto micros = static_cast<std::uint64_t>(std::max<std::int64_t>(us, 0));
   counters_.commits.fetch_add(1, std::memory_order_relaxed);
-  counters_.bytes_journaled.fetch_add(frame_.size(), std::memory_order_relaxed);
+  counters_.bytes_journaled.fetch_add(frame_bytes(payload), std::memory_order_relaxed);
   counters_.commit_us_sum.fetch_add(micros, std::memory_order_relaxed);
   const std::size_t bucket =
       std::min<std::size_t>(std::bit_width(micros), counters_.commit_us_log2.size() - 1);

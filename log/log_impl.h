@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "log/cleaner.h"
+#include "log/gather.h"
 #include "log/journal.h"
 #include "log/journal_point.h"
 #include "log/journal_record.h"
@@ -74,7 +75,7 @@ struct Shard {
   bool unsynced = false;
   Offset cleaned{0};              ///< all below was compacted in this life
   std::vector<Offset> snapshots;  ///< of the producers, those with a file; growing
-  std::string buffer;             ///< reused by flush and reads
+  Gather gather;                  ///< reused by flush
 };
 using ShardRef = std::shared_ptr<Shard>;
 
@@ -159,6 +160,7 @@ class Log::Impl {
   void push(PartRef part, std::unique_lock<std::mutex>& lock);
   /// Whether a part of that size may be taken now. Precondition: queue_mutex_ is held.
   Status admit(std::uint64_t bytes, bool large) const;
+  [[nodiscard]] bool crowded() const noexcept;
   /// Puts a large batch into its segment and syncs it.
   Status write_large(Part::Entry& entry);
   /// Makes a committed part readable.
@@ -295,7 +297,7 @@ class Log::Impl {
   std::mutex checkpoint_mutex_;
   std::mutex commit_mutex_;
   std::vector<PartRef> taking_;  ///< under commit_mutex_; kept when a commit must be tried again
-  std::string frame_;            ///< under commit_mutex_
+  Gather gathered_;              ///< under commit_mutex_
   mutable std::mutex queue_mutex_;
   std::vector<PartRef> pending_;
   std::size_t pending_front_ = 0;

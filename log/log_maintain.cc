@@ -67,14 +67,10 @@ Status Log::Impl::flush(Shard& shard, Offset until) {
       batches.erase(batches.begin() + 1, batches.end());
       bytes = batches.front().bytes.size();
     }
-    std::string_view all = batches.front().bytes;
-    if (batches.size() > 1) {
-      shard.buffer.clear();
-      for (const TailBatch& batch : batches) shard.buffer.append(batch.bytes);
-      all = shard.buffer;
-    }
-    AFDG_TRY(below ? shard.partition->replay(all, clock_.now()).status()
-                   : shard.partition->append(all, clock_.now()));
+    shard.gather.clear();
+    for (const TailBatch& batch : batches) shard.gather.add(batch.bytes);
+    AFDG_TRY(below ? shard.partition->replay(batches.front().bytes, clock_.now()).status()
+                   : shard.partition->append(shard.gather.pieces(), clock_.now()));
     shard.unsynced = true;
     counters_.bytes_segments.fetch_add(bytes, std::memory_order_relaxed);
     const std::lock_guard lock(shard.tail_mutex);

@@ -389,11 +389,18 @@ TEST(Log, BytesInFlightAreBounded) {
   ASSERT_TRUE(o.open().ok());
   Status s;
   int taken = 0;
-  for (; taken < 100 && s.ok(); ++taken) s = o.append(std::string(1000, 'q'));
+  int crowded_at = 0;
+  for (; taken < 100 && s.ok(); ++taken) {
+    s = o.append(std::string(1000, 'q'));
+    if (crowded_at == 0 && o.log->crowded()) crowded_at = taken + 1;
+  }
   EXPECT_EQ(s.code(), Code::kOverloaded);
   EXPECT_LT(taken, 12);
+  EXPECT_TRUE(crowded_at > 3 && crowded_at < taken)
+      << "it is told before appends are refused: " << crowded_at;
   while (o.log->pump()) {
   }
+  EXPECT_FALSE(o.log->crowded());
   EXPECT_EQ(o.log->metrics().bytes_in_flight, 0u);
   EXPECT_TRUE(o.append("again").ok());
 }

@@ -142,48 +142,57 @@ Status Partition::roll(Timestamp now) {
   return {};
 }
 
-Status Partition::append(std::string_view batches, Timestamp now) {
+Status Partition::append(std::span<const std::string_view> pieces, Timestamp now) {
   AFDG_TRY(fault_);
   Offset expected = end_;
-  for (std::string_view left = batches; !left.empty();) {
-    auto size = BatchView::frame(left, options_.batch_bytes_max);
-    if (!size.ok() && size.code() == Code::kMessageTooLarge) return size.error();
-    if (!size.ok() || *size > left.size())
-      return fail(Code::kInvalidArgument, directory_ + ": append of bytes that are not whole record batches");
-    const BatchView header = BatchView::header(left);
-    if (header.base() < expected || header.last() - active().end() > kRelativeMax)
-      return fail(Code::kInvalidArgument, directory_ + ": a batch at offset " +
-                                              std::to_string(header.base().value()) +
-                                              " cannot follow offset " + std::to_string(expected.value()));
-    expected = header.next();
-    left.remove_prefix(*size);
+  std::size_t bytes = 0;
+  for (std::string_view left : pieces) {
+    bytes += left.size();
+    while (!left.empty()) {
+      auto size = BatchView::frame(left, options_.batch_bytes_max);
+      if (!size.ok() && size.code() == Code::kMessageTooLarge) return size.error();
+      if (!size.ok() || *size > left.size())
+        return fail(Code::kInvalidArgument,
+                    directory_ + ": append of bytes that are not whole record batches");
+      const BatchView header = BatchView::header(left);
+      if (header.base() < expected || header.last() - active().end() > kRelativeMax)
+        return fail(Code::kInvalidArgument, directory_ + ": a batch at offset " +
+                                                std::to_string(header.base().value()) +
+                                                " cannot follow offset " + std::to_string(expected.value()));
+      expected = header.next();
+      left.remove_prefix(*size);
+    }
   }
-  return batches.empty() ? Status() : write_batches(batches, now);
+  return bytes == 0 ? Status() : write_batches(pieces, now);
 }
 
-Status Partition::write_batches(std::string_view bytes, Timestamp now) {
-  if (bytes.size() > kSegmentBytesLimit)
-    return fail(Code::kMessageTooLarge, directory_ + ": an append of " + std::to_string(bytes.size()) +
-                                            " bytes, at most 1 GiB is possible: append less at once");
-  const bool full = active().bytes() + bytes.size() > options_.segment_bytes_max;
-  const bool old = now - active_since_ > options_.segment_age_max;
+Status Partition::write_batches(std::span<const std::string_view> pieces, Timestamp now) {
+  std::size_t bytes = 0;
   Offset last = end_;
-  for (std::string_view left = bytes; !left.empty(); left.remove_prefix(*BatchView::frame(left, left.size())))
-    last = BatchView::header(left).last();
+  const auto each_header = [&](const auto& visit) {
+    for (std::string_view left : pieces)
+      for (; !left.empty(); left.remove_prefix(*BatchView::frame(left, left.size())))
+        visit(BatchView::header(left));
+  };
+  for (const std::string_view piece : pieces) bytes += piece.size();
+  if (bytes > kSegmentBytesLimit)
+    return fail(Code::kMessageTooLarge, directory_ + ": an append of " + std::to_string(bytes) +
+                                            " bytes, at most 1 GiB is possible: append less at once");
+  each_header([&](const BatchView& header) { last = header.last(); });
+  const bool full = active().bytes() + bytes > options_.segment_bytes_max;
+  const bool old = now - active_since_ > options_.segment_age_max;
   const bool far = last - active().base() > kRelativeMax;
   if (active().bytes() > 0 && (full || old || far)) AFDG_TRY(roll(now));
   Segment& segment = active();
   if (segment.bytes() == 0) active_since_ = now;
   active_dirty_ = true;  // also when it fails: what it wrote and took back is not yet gone from the disk
-  AFDG_TRY(segment.append(bytes));
-  for (std::string_view left = bytes; !left.empty();
-       left.remove_prefix(*BatchView::frame(left, left.size()))) {
-    const BatchView header = BatchView::header(left);
+  AFDG_TRY(segment.append(pieces));
+  each_header([&](const BatchView& header) {
     if (lineage_.assign(header.leader_epoch(), header.base())) ++lineage_version_;
-  }
+  });
   end_ = segment.end();
-  bytes_ += bytes.size();
-  bytes_unsynced_ += bytes.size();
+  bytes_ += bytes;
+  bytes_unsynced_ += bytes;
   if (segment.bytes() - write_back_from_ >= options_.write_back_bytes) {
     segment.file()->start_write_back(write_back_from_, segment.bytes() - write_back_from_);
     write_back_from_ = segment.bytes();
@@ -216,7 +225,7 @@ Result<bool> Partition::replay(std::string_view batch, Timestamp now) {
   }
   // The segments may end below the start: between them is a gap, into which a batch that reaches past the
   // start fits.
-  AFDG_TRY(view->base() < end_ ? write_batches(batch, now) : append(batch, now));
+  AFDG_TRY(view->base() < end_ ? write_batches({&batch, 1}, now) : append(batch, now));
   return true;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -123,11 +124,12 @@ class Partition {
   Partition(const Partition&) = delete;
   Partition& operator=(const Partition&) = delete;
 
-  /// Appends one or more whole sealed batches; the first base offset is at or after end(), and each is at or
-  /// after the one before. Written without waiting for the disk. Trusts the CRC. `now` decides the roll by
-  /// age. Errors: kInvalidArgument (base below end(), not whole batches), kMessageTooLarge, kDiskFull, kIo,
-  /// kCorrupt; none appends anything.
-  Status append(std::string_view batches, Timestamp now);
+  /// Appends one or more whole sealed batches, one or more in each piece; the first base offset is at or
+  /// after end(), and each is at or after the one before. Written without waiting for the disk. Trusts the
+  /// CRC. `now` decides the roll by age. Errors: kInvalidArgument (base below end(), not whole batches),
+  /// kMessageTooLarge, kDiskFull, kIo, kCorrupt; none appends anything.
+  Status append(std::span<const std::string_view> pieces, Timestamp now);
+  Status append(std::string_view batches, Timestamp now) { return append({&batches, 1}, now); }
   /// As append(), for one batch from the journal: checks its CRC; skips it (false) when its last offset is
   /// below end() or start(). When it overlaps end() in part, what is stored is first cut back to its base:
   /// the journal's order is right. Errors: as append(); kCorrupt (not sticky: the partition is as before) for
@@ -227,7 +229,7 @@ class Partition {
   Status add_segment(Offset base);
   /// Deletes the files of segments [first, last) and forgets them.
   Status drop_segments(std::size_t first, std::size_t last);
-  Status write_batches(std::string_view bytes, Timestamp now);
+  Status write_batches(std::span<const std::string_view> pieces, Timestamp now);
   /// The segment, open; closes the one that was not used for longest when there are too many.
   Result<Segment*> use(std::size_t index, std::vector<std::string>* warnings = nullptr);
   void forget_open(const Segment* segment);

@@ -162,6 +162,23 @@ TEST_F(PartitionTest, RefusesWhatDoesNotFollow) {
   EXPECT_EQ(p_->end(), Offset(10));
 }
 
+TEST_F(PartitionTest, TakesBatchesInSeveralPieces) {
+  append(2);
+  const std::string first = batch(Offset(2)) + batch(Offset(3)), second, third = batch(Offset(4));
+  const std::string_view pieces[] = {first, second, third};
+  ASSERT_TRUE(p_->append(pieces, ms(1)).ok());
+  EXPECT_EQ(p_->end(), Offset(5));
+  const std::string cut = batch(Offset(5)).substr(0, 30), rest = batch(Offset(5)).substr(30);
+  const std::string_view torn[] = {cut, rest};
+  EXPECT_EQ(p_->append(torn, ms(1)).code(), Code::kInvalidArgument) << "a batch does not span pieces";
+  const std::string late = batch(Offset(6)), early = batch(Offset(5));
+  const std::string_view swapped[] = {late, early};
+  EXPECT_EQ(p_->append(swapped, ms(1)).code(), Code::kInvalidArgument);
+  EXPECT_EQ(p_->end(), Offset(5));
+  ASSERT_TRUE(p_->verify().ok());
+  EXPECT_EQ(p_->verify()->records, 5u);
+}
+
 TEST_F(PartitionTest, ReadsBetweenStartAndEnd) {
   append(5);
   EXPECT_EQ(p_->read(Offset(6), 100, Offset(9)).code(), Code::kOutOfRange);

@@ -261,20 +261,22 @@ Result<std::uint64_t> Segment::cut_tail() {
   return size - bytes_;
 }
 
-Status Segment::append(std::string_view batches) {
+Status Segment::append(std::span<const std::string_view> pieces) {
   const std::uint64_t from = bytes_;
-  if (Status written = file_->write_at(bytes_, batches); !written.ok()) {
+  if (Status written = file_->write_at(bytes_, pieces); !written.ok()) {
     // Part of it may be there; whole batches of it must not come back after a crash.
     AFDG_TRY(file_->truncate(bytes_));
     AFDG_TRY(file_->sync());
     return written;
   }
-  while (!batches.empty()) {
-    const auto size = BatchView::frame(batches, batches.size());
-    AFDG_ASSERT(size.ok() && *size <= batches.size(), "append of something that is not whole batches");
-    take(BatchView::header(batches), bytes_, *size);
-    bytes_ += *size;
-    batches.remove_prefix(*size);
+  for (std::string_view left : pieces) {
+    while (!left.empty()) {
+      const auto size = BatchView::frame(left, left.size());
+      AFDG_ASSERT(size.ok() && *size <= left.size(), "append of something that is not whole batches");
+      take(BatchView::header(left), bytes_, *size);
+      bytes_ += *size;
+      left.remove_prefix(*size);
+    }
   }
   note_checked(from, bytes_);
   return {};

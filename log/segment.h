@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/ids.h"
@@ -84,8 +85,10 @@ class Segment {
   void close();
   [[nodiscard]] bool is_open() const noexcept { return file_ != nullptr; }
 
-  /// Writes whole batches at the end; when that fails the file is as before, durably.
-  Status append(std::string_view batches);
+  /// Writes whole batches, one or more in each piece, at the end; when that fails the file is as before,
+  /// durably.
+  Status append(std::span<const std::string_view> pieces);
+  Status append(std::string_view batches) { return append({&batches, 1}); }
   /// Removes each batch that is not wholly below `to`; end() is then the end of the last one kept. Index
   /// files follow at flush.
   Status truncate_to(Offset to);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -45,6 +46,7 @@ constexpr std::size_t kProgressBytes = 256u << 10;    // as good as the whole, w
 constexpr auto kSweepMax = std::chrono::milliseconds(5000);
 constexpr auto kSweepMin = std::chrono::milliseconds(20);
 constexpr auto kAcceptPause = std::chrono::milliseconds(50);
+constexpr auto kCrowdedPause = std::chrono::milliseconds(2);
 
 class AsioLoop final : public kafka::Loop {
  public:
@@ -261,39 +263,38 @@ class KafkaListener::State {
     const int fd = client->socket.native_handle();
     if (!client->ahead.empty() && !consume(*client, std::exchange(client->ahead, {}))) return close(client);
     for (std::size_t total = 0; total < kTurnBytes && client->ahead.empty() && admit(*client);) {
-      const bool large = client->frame_bytes - client->frame.size() > kScratchBytes;
-      char* into = scratch_.data();
-      std::size_t room = scratch_.size();
+      // The rest of a frame goes to its place, and what comes behind it to the scratch buffer. Memory grows
+      // with what arrives, not with what is announced.
       const std::size_t before = client->frame.size();
-      if (client->frame_bytes != 0 && large) {
-        // Memory grows with what arrives, not with what is announced.
-        room = std::min(client->frame_bytes - before, std::max(kScratchBytes, before));
-        client->frame.resize(before + room);
-        into = client->frame.data() + before;
-      }
-      const ssize_t got = ::recv(fd, into, room, 0);
-      if (client->frame_bytes != 0 && large)
-        client->frame.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+      const std::size_t rest = client->frame_bytes - (client->frame_bytes == 0 ? 0 : before);
+      const std::size_t direct =
+          rest <= kSmallFrameBytes ? 0 : std::min(rest, std::max(kScratchBytes, before));
+      if (direct != 0) client->frame.resize(before + direct);
+      std::array<iovec, 2> into{
+          {{client->frame.data() + before, direct}, {scratch_.data(), scratch_.size()}}};
+      const bool behind = direct == 0 || direct == rest;
+      const std::size_t room = direct + (behind ? scratch_.size() : 0);
+      const ssize_t got = ::readv(fd, into.data(), behind ? 2 : 1);
+      const auto bytes = static_cast<std::size_t>(std::max<ssize_t>(got, 0));
+      const std::size_t placed = std::min(bytes, direct);
+      if (direct != 0) client->frame.resize(before + placed);
       if (got == 0) return close(client);
       if (got < 0) {
         if (errno == EINTR) continue;
         if (errno != EAGAIN && errno != EWOULDBLOCK) return close(client);
         break;
       }
-      total += static_cast<std::size_t>(got);
+      total += bytes;
       client->heard = steady_clock::now();
       if (client->frame_bytes == 0 && client->size_have == 0) client->progressed = client->heard;
-      if (client->frame_bytes != 0 && large) {
-        if (client->frame.size() == client->frame_bytes) deliver(*client);
-      } else if (!consume(*client, {into, static_cast<std::size_t>(got)})) {
-        return close(client);
-      }
+      if (direct != 0 && client->frame.size() == client->frame_bytes) deliver(*client);
+      if (!consume(*client, {scratch_.data(), bytes - placed})) return close(client);
       if (client->closed) return;
       if (client->frame.size() >= client->progress + kProgressBytes) {
         client->progress = client->frame.size();
         client->progressed = client->heard;
       }
-      if (static_cast<std::size_t>(got) < room) break;
+      if (bytes < room) break;
     }
     wait_readable(client);
   }
@@ -323,7 +324,7 @@ class KafkaListener::State {
           return false;
         }
         client.frame_bytes = *size;
-        client.frame.reserve(std::min(*size, kScratchBytes));
+        client.frame.reserve(*size);  // untouched, and held to bytes_max before more of it is read
         continue;
       }
       const std::size_t take = std::min(bytes.size(), client.frame_bytes - client.frame.size());
@@ -351,6 +352,7 @@ class KafkaListener::State {
     for (const auto& client : again) {
       if (client->closed) continue;
       if (!admit(*client)) {
+        if (client->connection->full_by() == Limit::kLogBytes) look_again();
         paused_.push_back(client);
         continue;
       }
@@ -362,6 +364,12 @@ class KafkaListener::State {
         if (!client->closed) read(client);
       });
     }
+  }
+
+  /// Nobody tells when the log has room again.
+  void look_again() {
+    if (std::exchange(looking_again_, true)) return;
+    loop_.after(kCrowdedPause, [this] { looking_again_ = false; });
   }
 
   // Writing.
@@ -536,6 +544,7 @@ class KafkaListener::State {
   std::unordered_map<Client*, ClientPtr> clients_;
   std::vector<ClientPtr> dirty_;
   std::vector<ClientPtr> paused_;
+  bool looking_again_ = false;
 };
 
 KafkaListener::KafkaListener(int socket) : socket_(socket) {}

@@ -171,7 +171,8 @@ void of_limits(const MetricSources& node, All& all) {
       for (const ConfigKey& known : config_keys())
         if (known.name == key) limits.values.push_back(of("key", key, std::stod(known.get(config))));
       const bool pauses = limit == Limit::kRequests || limit == Limit::kConnectionRequests ||
-                          limit == Limit::kBytes || limit == Limit::kConnectionBytes;
+                          limit == Limit::kBytes || limit == Limit::kConnectionBytes ||
+                          limit == Limit::kLogBytes;
       (pauses ? paused : refused)
           .values.push_back(
               of("key", key, static_cast<double>((pauses ? kafka->paused : kafka->refused).of(limit))));

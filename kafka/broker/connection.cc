@@ -60,6 +60,7 @@ void Connection::receive(std::string frame) {
   calls_.push_back(call);
   Result<Request> parsed = parse_request(call->frame_);
   if (!parsed.ok()) return call->hang_up(parsed.error().text());
+  produces_ = parsed->api->key == Key::kProduce;
   call->request_ = *parsed;
   broker_.handle(call);
 }
@@ -67,6 +68,7 @@ void Connection::receive(std::string frame) {
 std::optional<Limit> Connection::full_by() const noexcept {
   if (calls_.size() >= broker_.options().connection_requests_max) return Limit::kConnectionRequests;
   if (bytes_ >= broker_.options().connection_bytes_max) return Limit::kConnectionBytes;
+  if (produces_ && broker_.log().crowded()) return Limit::kLogBytes;
   return std::nullopt;
 }
 

@@ -91,9 +91,10 @@ using CallPtr = std::shared_ptr<Call>;
 ///     receive(frame) -> Call -> handler ... reply -> front(): to be sent -> pop()
 ///
 /// Thread-safety: confined to the broker's loop. Bounds: BrokerOptions' connection_requests_max
-/// requests under way, or connection_bytes_max of them and their answers: then full() is true and the owner
-/// stops reading; answers are kept until the client reads them. Duties of the owner: (1) no receive() while
-/// full(); (2) after each pop() it looks at full() again; (3) at over() it closes.
+/// requests under way, or connection_bytes_max of them and their answers, and for one that produces a log
+/// that is crowded: then full() is true and the owner stops reading; answers are kept until the client reads
+/// them. Duties of the owner: (1) no receive() while full(); (2) after each pop() it looks at full() again;
+/// (3) at over() it closes.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   /// What a request costs beside its bytes, about.
@@ -133,6 +134,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::deque<CallPtr> calls_;
   std::uint64_t bytes_ = 0;
   bool hang_up_ = false;
+  bool produces_ = false;  // its last request did
 };
 
 }  // namespace afdg::kafka

@@ -20,6 +20,7 @@ enum class Limit : std::uint8_t {
   kConnectionRequests,
   kBytes,
   kConnectionBytes,
+  kLogBytes,
   kRequestPartitions,
   kGroups,
   kGroupMembers,
@@ -30,19 +31,13 @@ inline constexpr std::size_t kLimits = static_cast<std::size_t>(Limit::kMembers)
 /// The configuration key that sets it; kOpenFiles is the operating system's.
 [[nodiscard]] constexpr std::string_view limit_key(Limit limit) noexcept {
   constexpr std::array<std::string_view, kLimits> keys{
-      "kafka-connections-max",
-      "open-files",
-      "kafka-idle-ms",
-      "kafka-half-request-ms",
-      "kafka-unread-ms",
-      "kafka-request-bytes-max",
-      "kafka-requests-max",
-      "kafka-connection-requests-max",
-      "kafka-bytes-max",
-      "kafka-connection-bytes-max",
-      "kafka-request-partitions-max",
-      "kafka-groups-max",
-      "kafka-group-members-max",
+      "kafka-connections-max", "open-files",
+      "kafka-idle-ms",         "kafka-half-request-ms",
+      "kafka-unread-ms",       "kafka-request-bytes-max",
+      "kafka-requests-max",    "kafka-connection-requests-max",
+      "kafka-bytes-max",       "kafka-connection-bytes-max",
+      "in-flight-bytes-max",   "kafka-request-partitions-max",
+      "kafka-groups-max",      "kafka-group-members-max",
       "kafka-members-max",
   };
   return keys[static_cast<std::size_t>(limit)];

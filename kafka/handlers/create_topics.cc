@@ -111,9 +111,11 @@ void handlers::create_topics(Broker& broker, const CallPtr& call) {
   if (const Status fits = check_request_partitions(broker, call->host(), partitions); !fits.ok()) {
     for (auto& out : creating->response.topics) {
       if (out.error_code != ErrorCode::kNone) continue;
-      out = {.name = out.name,
-             .error_code = ErrorCode::kPolicyViolation,
-             .error_message = call->keep(fits.error().text())};
+      CreateTopicsResponse::Topic refused;
+      refused.name = out.name;
+      refused.error_code = ErrorCode::kPolicyViolation;
+      refused.error_message = call->keep(fits.error().text());
+      out = std::move(refused);
     }
     return creating->done();
   }

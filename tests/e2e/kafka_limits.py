@@ -268,6 +268,25 @@ def connection_bytes(folder):
         assert landed == [(wire.NONE, offset) for offset in range(8)], landed
 
 
+def crowded_log(folder):
+    """who produces faster than segments are written is not read meanwhile, and nothing is refused"""
+    with Node(folder, in_flight_bytes_max=MIB) as node, Client(node.address) as client, Client(node.address) as other:
+        assert client.create("t") == wire.NONE
+        asked, batch = 200, wire.batch([bytes(200 * KIB)])
+        frames = b"".join(wire.frame(wire.PRODUCE, 3, turn, wire.produce_body("t", batch)) for turn in range(asked))
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            sent = pool.submit(client.raw, frames)
+            landed = []
+            for turn in range(asked):
+                landed.append(client.produced(client.receive()[1])[0][2:])
+                if turn % 50 == 0:
+                    assert other.api_versions()[0] == wire.NONE
+            sent.result()
+        assert landed == [(wire.NONE, offset) for offset in range(asked)], [one for one in landed if one[0] != wire.NONE][:5]
+        assert node.paused("in-flight-bytes-max") >= 1
+        node.becomes("nobody waits", lambda: node.metric("afdg_kafka_connections_paused") == 0)
+
+
 def creating(client, topics):
     """[(error, message)] of a CreateTopics of (name, partitions)."""
     body = wire.array([wire.text(name) + struct.pack(">ih", count, 1) + wire.array([]) + wire.array([]) for name, count in topics]) + struct.pack(">ib", 10000, 0)
@@ -395,4 +414,4 @@ def groups(folder):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.run_cases(connections, descriptors, requests, sizes, silent, half_open, slow_readers, connection_bytes, partitions, members, groups))
+    sys.exit(harness.run_cases(connections, descriptors, requests, sizes, silent, half_open, slow_readers, connection_bytes, crowded_log, partitions, members, groups))

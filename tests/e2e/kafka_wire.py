@@ -5,6 +5,7 @@ AFDG_KAFKA=HOST:PORT lets the cases that need only an endpoint run against anoth
 """
 import concurrent.futures
 import contextlib
+import itertools
 import os
 import random
 import resource
@@ -275,6 +276,25 @@ def pipelined(folder):
         assert landed == [(wire.NONE, place) for place in range(offset)], landed[:5]
 
 
+def in_pieces(folder):
+    """requests of any size arrive, wherever the network cuts them"""
+    with endpoint(folder) as at, Client(at.address) as client:
+        topic, asked = new_topic(client), []
+        for size in (0, 1, 5000, 16 << 10, (16 << 10) + 1, 200_000, 256 << 10, 300_000, 700_000):
+            asked.append(wire.frame(wire.PRODUCE, 3, len(asked), wire.produce_body(topic, wire.batch([bytes([65 + len(asked)]) * size]))))
+        sent, cuts = b"".join(asked) * 2, set()
+        for turn, end in enumerate(itertools.accumulate(map(len, asked * 2))):
+            cuts |= {end + away for away in ((-10, 2), (-20_000, 3), (0,), (-280_000, -1))[turn % 4]}
+        begun = 0
+        for cut in (*sorted(at for at in cuts if 0 < at < len(sent)), len(sent)):
+            client.raw(sent[begun:cut])
+            begun = cut
+            time.sleep(0.03)
+        landed = [client.produced(client.receive()[1])[0][2:] for _ in range(2 * len(asked))]
+        assert landed == [(wire.NONE, offset) for offset in range(2 * len(asked))], landed
+        at.lives()
+
+
 def topics_come_and_go(folder):
     """making, filling and deleting topics in turns never leaves one of them waiting for the log"""
     with endpoint(folder) as at, Client(at.address) as client:
@@ -416,4 +436,4 @@ def killed(folder):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.run_cases(versions, garbage, refused_batches, fetch_edges, long_polls, pipelined, topics_come_and_go, idle_and_half, never_reads, half_sent, killed))
+    sys.exit(harness.run_cases(versions, garbage, refused_batches, fetch_edges, long_polls, pipelined, in_pieces, topics_come_and_go, idle_and_half, never_reads, half_sent, killed))

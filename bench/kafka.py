@@ -1,0 +1,255 @@
+#!/usr/bin/python3
+"""The Kafka endpoint beside Apache Kafka 4.3 on the same machine, in turns, driven by Kafka's own programs.
+
+Every figure that matters is a ratio of the same run. Ours answers after fdatasync; "synced" is Kafka with flush.messages=1, which promises
+the same; "kafka" is Kafka as it comes, which does not sync; "null" keeps nothing (null_broker_bench): what a producer reaches there is what the
+producer itself can do. Needs a JDK, and Kafka's jars (tests/peers/kafka fetches them). Starts its own brokers on free loopback ports in a
+scratch folder and stops them.
+
+    tools/dev bench kafka [--rounds 3] [--seconds 6] [--only produce,consume,latency,agents,idle] [--json FILE]
+"""
+import argparse
+import json
+import os
+import pathlib
+import random
+import re
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import lab
+
+sys.path.insert(0, str(lab.ROOT / "tests/e2e"))
+import kafka_client as wire
+
+PEER = lab.ROOT / "tests/peers/kafka"
+PARTITIONS = 4
+GB = 1e9
+# Record bytes, batch.size; then records a second about as they come, by which a run's length is chosen.
+PRODUCE = {
+    "1 KiB, default batch": (1024, None, {"ours": 120e3, "synced": 9e3, "kafka": 60e3, "null": 150e3}),
+    "1 KiB, 131072": (1024, 131072, {"ours": 200e3, "synced": 16e3, "kafka": 110e3, "null": 250e3}),
+    "100 bytes, default batch": (100, None, {"ours": 450e3, "synced": 22e3, "kafka": 220e3, "null": 500e3}),
+    "100 bytes, 131072": (100, 131072, {"ours": 800e3, "synced": 380e3, "kafka": 750e3, "null": 900e3}),
+}
+
+
+def tool(program, *words, seconds=300):
+    done = subprocess.run([PEER, "tool", f"org.apache.kafka.tools.{program}", *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds,
+                          env=dict(os.environ, KAFKA_HEAP="512m"), check=False)
+    if done.returncode != 0:
+        sys.exit(f"{program} {words}: exit {done.returncode}: {done.stdout[-1000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+class Broker:
+    """One that is measured: its name, address, process, and what its topics are made with."""
+
+    def __init__(self, name, address, pid, config=None):
+        self.name, self.address, self.pid, self.config = name, address, pid, config
+
+    def topic(self, partitions=PARTITIONS):
+        name = f"t{random.getrandbits(48):x}"
+        if self.name != "null":
+            more = ("--config", self.config) if self.config else ()
+            tool("TopicCommand", "--bootstrap-server", self.address, "--create", "--topic", name, "--partitions", partitions, *more)
+        return name
+
+    def remove(self, topic):
+        if self.name != "null":
+            tool("TopicCommand", "--bootstrap-server", self.address, "--delete", "--topic", topic)
+
+    def produce(self, topic, payloads, records, batch):
+        """(records a second, p99 in ms, CPU seconds of the broker for each GB)"""
+        props = [f"bootstrap.servers={self.address}", "acks=all", *([f"batch.size={batch}"] if batch else [])]
+        before = lab.cpu_seconds(self.pid)
+        text = tool("ProducerPerformance", "--topic", topic, "--num-records", int(records), "--payload-file", payloads, "--throughput", -1, "--producer-props", *props)
+        cpu = lab.cpu_seconds(self.pid) - before
+        last = text.strip().splitlines()[-1]
+        sent, rate, p99 = re.search(r"^(\d+) records sent, ([\d.]+) records/sec.* (\d+) ms 99th", last).groups()
+        if int(sent) != int(records):
+            sys.exit(f"{self.name}: {last}")
+        return float(rate), float(p99), cpu / (int(records) * payload_bytes(payloads) / GB)
+
+
+def payload_bytes(path):
+    return len(path.read_text().split("\n", 1)[0])
+
+
+def payload_file(folder, size):
+    """Lines that do not compress and do not repeat within a batch."""
+    path = folder / f"payload{size}"
+    rng = random.Random(size)
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+    path.write_text("\n".join("".join(rng.choices(letters, k=size)) for _ in range(2000)) + "\n")
+    return path
+
+
+def median(rows, key):
+    return statistics.median(row[key] for row in rows)
+
+
+def produce(brokers, folder, args, result):
+    for name, (size, batch, about) in PRODUCE.items():
+        payloads = payload_file(folder, size)
+        rows = {broker.name: [] for broker in brokers}
+        for _ in range(args.rounds):
+            for broker in brokers:
+                topic = broker.topic()
+                rate, p99, cpu = broker.produce(topic, payloads, about[broker.name] * args.seconds, batch)
+                broker.remove(topic)
+                rows[broker.name].append({"rate": rate, "p99": p99, "cpu": cpu})
+        told = {who: {key: median(got, key) for key in ("rate", "p99", "cpu")} for who, got in rows.items()}
+        result[f"produce, {name}"] = told
+        ours = told["ours"]
+        print(f"produce, {name}: " + "; ".join(f"{who} {one['rate']:,.0f}/s, p99 {one['p99']:.0f} ms, {one['cpu']:.2f} CPU s/GB" for who, one in told.items()))
+        print("    ours is " + ", ".join(f"{ours['rate'] / one['rate']:.2f} x {who} (CPU {ours['cpu'] / max(one['cpu'], 1e-9):.2f} x)" for who, one in told.items() if who != "ours"), flush=True)
+
+
+def consume(brokers, folder, args, result):
+    payloads = payload_file(folder, 1024)
+    records = int(120e3 * args.seconds)
+    rows = {broker.name: [] for broker in brokers}
+    topics = {}
+    for broker in brokers:
+        topics[broker.name] = broker.topic()
+        broker.produce(topics[broker.name], payloads, records, 131072)
+    for _ in range(args.rounds):
+        for broker in brokers:
+            before = lab.cpu_seconds(broker.pid)
+            text = tool("ConsumerPerformance", "--bootstrap-server", broker.address, "--topic", topics[broker.name], "--num-records", records, "--timeout", 60000)
+            cpu = lab.cpu_seconds(broker.pid) - before
+            fields = text.strip().splitlines()[-1].split(", ")
+            raw = subprocess.run([sys.executable, lab.ROOT / "bench/kafka_fetch.py", broker.address, topics[broker.name], str(PARTITIONS), "--passes", "4"], capture_output=True, text=True, check=True)
+            passes = [json.loads(line)["megabytes_per_second"] for line in raw.stdout.splitlines()]
+            rows[broker.name].append({"rate": float(fields[5]), "fetch_rate": float(fields[9]), "cpu": cpu / (records * 1024 / GB), "raw": max(passes)})
+    told = {who: {key: median(got, key) for key in ("rate", "fetch_rate", "cpu", "raw")} for who, got in rows.items()}
+    result["consume"] = told
+    for who, one in told.items():
+        print(f"consume: {who} {one['rate']:,.0f}/s (without the group's start {one['fetch_rate']:,.0f}/s), {one['cpu']:.2f} CPU s/GB, raw fetch {one['raw']:,.0f} MB/s", flush=True)
+    for broker in brokers:
+        broker.remove(topics[broker.name])
+
+
+def latency(brokers, args, result):
+    rows = {broker.name: [] for broker in brokers}
+    for _ in range(args.rounds):
+        for broker in brokers:
+            topic = broker.topic(1)
+            text = tool("EndToEndLatency", "--bootstrap-server", broker.address, "--topic", topic, "--num-records", 3000, "--producer-acks", "all", "--record-size", 100)
+            broker.remove(topic)
+            average = float(re.search(r"Avg latency: ([\d.]+)", text).group(1))
+            p50, p99 = re.search(r"50th = (\d+), 99th = (\d+)", text).groups()
+            rows[broker.name].append({"average": average, "p50": float(p50), "p99": float(p99)})
+    result["latency"] = told = {who: {key: median(got, key) for key in ("average", "p50", "p99")} for who, got in rows.items()}
+    for who, one in told.items():
+        print(f"EndToEndLatency: {who} average {one['average']:.2f} ms, p50 {one['p50']:.0f}, p99 {one['p99']:.0f}", flush=True)
+
+
+def agents(node, broker, folder, args, result):
+    """Agent requests alone and beside a producer that goes as fast as it can, at a rate that leaves room for both."""
+    payloads = payload_file(folder, 1024)
+    node.create_grid()
+    words = node.bench_words(100_000, args.seconds, 50, 1, "--rate", 2000)
+    node.afdg(*words)
+    rows = {"alone": [], "beside": []}
+    for _ in range(args.rounds):
+        rows["alone"].append(node.afdg(*words))
+        topic = broker.topic()
+        rates = []
+        producer = threading.Thread(target=lambda topic=topic, rates=rates: rates.append(broker.produce(topic, payloads, 330e3 * (args.seconds + 5), 131072)))
+        producer.start()
+        time.sleep(3)
+        rows["beside"].append(node.afdg(*words))
+        if not producer.is_alive():
+            sys.exit("the producer ended before the requests: give it more records")
+        producer.join()
+        broker.remove(topic)
+    result["agents"] = told = {who: {key: median(got, key) for key in ("p50_us", "p99_us", "per_second")} for who, got in rows.items()}
+    for who, one in told.items():
+        print(f"agents {who}: {one['per_second']:,.0f}/s, p50 {one['p50_us'] / 1000:.2f} ms, p99 {one['p99_us'] / 1000:.2f} ms")
+    print(f"    p99 beside a producer is {told['beside']['p99_us'] / told['alone']['p99_us']:.1f} x that without", flush=True)
+
+
+def idle(node, result):
+    """2,000 partitions, 1,000 consumers that wait with fetch.max.wait.ms=5000; then a start with these partitions."""
+    with wire.Client(node.kafka, 60) as client:
+        client.create("many", 2000)
+    clients = [wire.Client(node.kafka, 60) for _ in range(1000)]
+
+    def ask(i):
+        wanted = wire.array([struct.pack(">iqi", partition, 0, 1 << 20) for partition in (2 * i, 2 * i + 1)])
+        clients[i].send(wire.FETCH, 4, struct.pack(">iiiib", -1, 5000, 1, 1 << 20, 0) + wire.array([wire.text("many") + wanted]))
+
+    def wait(i):
+        for _ in range(5):
+            ask(i)
+            clients[i].receive()
+
+    waiting = [threading.Thread(target=wait, args=(i,)) for i in range(1000)]
+    for one in waiting:
+        one.start()
+    time.sleep(2)
+    begun, before = time.monotonic(), node.cpu_seconds()
+    time.sleep(15)
+    share = (node.cpu_seconds() - before) / (time.monotonic() - begun)
+    told = {"cpu_share": share, "rss_mb": node.rss_mb()}
+    for one in waiting:
+        one.join()
+    for client in clients:
+        client.socket.close()
+    node.stop()
+    told["start_seconds"] = node.start()
+    result["idle"] = told
+    print(f"1,000 idle consumers on 2,000 partitions: {100 * share:.2f} % of a core, {told['rss_mb']:.0f} MB; started again in {told['start_seconds']:.2f} s", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=6, help="how long one measurement takes, about")
+    parser.add_argument("--only", default="produce,consume,latency,agents,idle")
+    parser.add_argument("--json", type=pathlib.Path)
+    args = parser.parse_args()
+    parts, result = args.only.split(","), {}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        node = lab.Node(lab.BIN, folder, kafka=f"127.0.0.1:{lab.free_port()}")
+        node.start()
+        nothing = subprocess.Popen([lab.BIN / "null_broker_bench"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        started = subprocess.run([PEER, "start", folder / "kafka"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
+        try:
+            address, pid = started.stdout.split()[:2]
+            ours = Broker("ours", node.kafka, node.process.pid)
+            synced, kafka = Broker("synced", address, int(pid), "flush.messages=1"), Broker("kafka", address, int(pid))
+            null = Broker("null", f"127.0.0.1:{int(nothing.stdout.readline())}", nothing.pid)
+            for broker in (ours, synced, kafka):  # a JVM is slow at first
+                topic = broker.topic()
+                broker.produce(topic, payload_file(folder, 1024), 20_000 if broker is synced else 400_000, None)
+                broker.remove(topic)
+            if "produce" in parts:
+                produce((ours, synced, kafka, null), folder, args, result)
+            if "consume" in parts:
+                consume((ours, kafka), folder, args, result)
+            if "latency" in parts:
+                latency((ours, synced, kafka), args, result)
+            if "agents" in parts:
+                agents(node, ours, folder, args, result)
+            if "idle" in parts:
+                idle(node, result)
+        finally:
+            subprocess.run([PEER, "stop", folder / "kafka"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+            nothing.kill()
+            nothing.wait()
+            node.stop()
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
