@@ -251,9 +251,9 @@ const Node* Catalog::find_node(NodeId id) const {
 
 Result<std::vector<Placement>> Catalog::place(std::int32_t count, std::uint64_t partitions_each,
                                               const std::vector<std::string>& types, Timestamp now) const {
-  std::set<std::pair<std::uint32_t, NodeId>> candidates;  // by load, then id
+  std::set<std::pair<std::uint64_t, NodeId>> candidates;  // by partitions led, then id
   std::set<std::string> hosted;
-  const auto led = regions_led();
+  const auto led = partitions_led();
   for (const auto& [id, node] : nodes_) {
     if (!alive(id, now) || std::find(node.roles.begin(), node.roles.end(), "region") == node.roles.end())
       continue;
@@ -273,12 +273,9 @@ Result<std::vector<Placement>> Catalog::place(std::int32_t count, std::uint64_t 
                                         "; hosted are: " + join({hosted.begin(), hosted.end()}));
   }
   std::vector<Placement> placements;
-  auto partitions = partitions_led();
   for (std::int32_t index = 0; index < count; ++index) {
-    while (!candidates.empty() &&
-           partitions[candidates.begin()->second] + partitions_each > limits_.node_partitions_max)
-      candidates.erase(candidates.begin());
-    if (candidates.empty()) {
+    const auto [load, id] = *candidates.begin();
+    if (load + partitions_each > limits_.node_partitions_max) {
       ++refusals_.partitions;
       return fail(
           Code::kFailedPrecondition,
@@ -286,10 +283,8 @@ Result<std::vector<Placement>> Catalog::place(std::int32_t count, std::uint64_t 
               " more partitions: each node leads at most " + std::to_string(limits_.node_partitions_max) +
               ": delete topics or grids, add a node, or raise node-partitions-max");
     }
-    auto [load, id] = *candidates.begin();
     candidates.erase(candidates.begin());
-    candidates.emplace(load + 1, id);
-    partitions[id] += partitions_each;
+    candidates.emplace(load + partitions_each, id);
     placements.push_back({id, nodes_.at(id).incarnation, Epoch(1), {id}});
   }
   return placements;

@@ -93,6 +93,18 @@ TEST_F(CatalogTest, SpreadsRegionsEvenlyOverLiveNodesAndRemembersThem) {
   EXPECT_EQ(catalog_->partitions("bank.messages")->size(), 16u);
 }
 
+TEST_F(CatalogTest, TopicsOfOnePartitionSpreadOverTheNodes) {
+  for (std::uint64_t i = 1; i <= 3; ++i) start(i);
+  std::map<NodeId, int> led;
+  for (int i = 0; i < 9; ++i) {
+    const std::string name = "t" + std::to_string(i);
+    ASSERT_TRUE(catalog_->create_topic({.name = name, .partitions = 1, .config = {}}, clock_.now()).ok());
+    ++led[catalog_->partitions(name)->front().leader];
+  }
+  for (const auto& [node, count] : led) EXPECT_EQ(count, 3) << node.value();
+  EXPECT_EQ(led.size(), 3u);
+}
+
 TEST_F(CatalogTest, AFullNodeGetsNoMorePartitionsAndWithoutRoomNothingIsMade) {
   reopen({.topics_max = 5, .node_partitions_max = 10});
   start(1);

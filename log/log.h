@@ -70,6 +70,8 @@ struct LogOptions {
   /// Called at the first failed write or sync that is not "disk full". Default: prints and aborts. A handler
   /// that returns leaves a log that refuses everything.
   std::function<void(const Error&)> fatal;
+  /// Called with a sentence for a person. Default: nothing.
+  std::function<void(const std::string&)> warn;
   /// Called after the completions of each commit, on the thread that called them: whoever gathers what they
   /// released lets it go.
   std::function<void()> committed;

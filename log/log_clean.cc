@@ -66,7 +66,7 @@ bool Log::Impl::clean_round() {
     std::optional<Offset> limit;
     {
       const std::lock_guard lock(queue_mutex_);
-      if (shard->deleted || !shard->options.cleanup_compact) continue;
+      if (shard->deleted || !shard->options.cleanup_compact || shard->uncleanable) continue;
       options = shard->options;
       if (options.held_by_region) limit = shard->compaction_limit;
       if (shard->producers) candidate.job.keep_empty = shard->producers->last_bases();
@@ -119,6 +119,13 @@ bool Log::Impl::clean_round() {
   const Status cleaned = clean(*best->shard, std::move(best->job), best->truncations);
   if (cleaned.code() == Code::kCorrupt) record_fault(*best->shard, cleaned.error());
   if (cleaned.code() == Code::kIo && may_clean(*best->shard).ok()) fatal(cleaned.error());
+  if (cleaned.code() == Code::kMessageTooLarge) {
+    // Another try would end as this one did, and others wait.
+    const std::lock_guard lock(queue_mutex_);
+    best->shard->uncleanable = true;
+    if (options_.warn) options_.warn(best->shard->name + ": " + cleaned.error().text());
+    return true;
+  }
   return cleaned.ok();
 }
 

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <zstd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -474,6 +475,57 @@ TEST(LogClean, AFullDiskLeavesEverythingAndIsTriedAgain) {
   c.fs.set_capacity(std::nullopt);
   EXPECT_TRUE(c.log->clean());
   EXPECT_EQ(read_all(*c.log)->fold, c.model);
+}
+
+/// The batch packed as tightly as zstd can, which is tighter than the cleaner packs.
+std::string tightly_packed(std::string batch) {
+  const std::string_view records = std::string_view(batch).substr(batch_layout::kHeaderBytes);
+  std::string packed(ZSTD_compressBound(records.size()), '\0');
+  packed.resize(ZSTD_compress(packed.data(), packed.size(), records.data(), records.size(), 19));
+  batch.replace(batch_layout::kHeaderBytes, std::string::npos, packed);
+  store_be32(batch.data() + batch_layout::kLength, static_cast<std::uint32_t>(batch.size() - 12));
+  store_be16(batch.data() + batch_layout::kAttributes, static_cast<std::uint16_t>(Codec::kZstd));
+  store_be32(batch.data() + batch_layout::kCrc,
+             crc32c(std::string_view(batch).substr(batch_layout::kAttributes)));
+  return batch;
+}
+
+TEST(LogClean, ABatchThatCannotBeWrittenAnewIsToldOfOnceAndOtherPartitionsGoOn) {
+  Cleaned c(9);
+  std::vector<std::string> told;
+  c.options.cleaner_map_bytes = 1u << 20;
+  c.options.warn = [&](const std::string& what) { told.push_back(what); };
+  BatchBuilder builder;
+  const std::string words[] = {"departure ", "arrival ",  "delay ",    "airport ",
+                               "carrier ",   "distance ", "cancelled "};
+  for (int i = 0; i < 3000; ++i) {
+    std::string value;
+    for (int word = 0; word < 8; ++word) value += words[c.random.next() % std::size(words)];
+    builder.add(c.clock.now(), "key-" + std::to_string(i), value);
+  }
+  const std::string hard = tightly_packed(std::string(builder.seal(Offset(0), Epoch(1))));
+  c.options.batch_bytes_max = hard.size();
+  constexpr TopicPartition kB{TopicId(8), PartitionIndex(0)};
+  ASSERT_TRUE(c.open().ok() && c.log->create_partition(kB, "eight", c.topic).ok());
+  ASSERT_TRUE(c.log->append(kA, hard, Epoch(1), nullptr).ok() && c.append(40).ok());
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(c.log->append(kB, c.batch(), Epoch(1), nullptr).ok());
+    c.log->pump();
+  }
+  while (c.log->pump()) {
+  }
+  ASSERT_TRUE(c.log->checkpoint().ok());
+  const Seen before = read_all(*c.log).value();
+  const std::uint64_t other = c.log->describe(kB)->bytes;
+  int rounds = 0;
+  while (c.log->clean()) ASSERT_LT(++rounds, 100);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_NE(told[0].find("cannot be cleaned"), std::string::npos) << told[0];
+  EXPECT_LT(c.log->describe(kB)->bytes, other / 2);
+  const Seen after = read_all(*c.log).value();
+  EXPECT_EQ(after.values, before.values);
+  EXPECT_FALSE(c.log->clean());
+  EXPECT_EQ(told.size(), 1u);
 }
 
 TEST(LogClean, WhatIsYoungStaysAndWhatIsNotAskedForToo) {

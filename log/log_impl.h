@@ -54,6 +54,7 @@ struct Shard {
   Offset compaction_limit{0};
   std::unique_ptr<Producers> producers;  ///< null until a batch has a producer
   bool truncating = false;               ///< no snapshot of the producers may be made
+  bool uncleanable = false;              ///< in this life: compaction met what it cannot write
 
   // Under tail_mutex, held for moments only.
   std::mutex tail_mutex;

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <future>
 #include <map>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -109,57 +109,46 @@ bool GroupAdmin::any() const { return parts_.cluster->view()->find(kafka::kOffse
 
 template <typename Reply>
 Result<Reply> GroupAdmin::ask(const Ask& ask, const std::function<bool(const Reply&)>& ready) {
+  using Answer = std::optional<Body>;  // nothing: the coordinator is not there yet
   const auto until = steady_clock::now() + kReadyWithin;
   for (;;) {
-    const auto promise = std::make_shared<std::promise<Result<Body>>>();
-    auto answered = promise->get_future();
-    const bool asked = parts_.on_broker([ask, promise](kafka::Broker& broker) {
-      const kafka::ErrorCode code = broker.groups().with(
-          ask.ask, [promise](Body&& body) { promise->set_value(Result<Body>(std::move(body))); });
-      if (code != kafka::ErrorCode::kNone) promise->set_value(Result<Body>(not_ready()));
-    });
-    if (!asked) return fail(Code::kUnavailable, "this node coordinates no groups (any more): try again");
-    // A broker that stops drops its tasks, and the promise with them: wait_for() then returns at once.
-    if (answered.wait_for(kAnswerWithin) != std::future_status::ready) return not_ready();
-    try {
-      Result<Body> body = answered.get();
-      const bool good = body.ok() && ready(std::get<Reply>(*body));
-      if (good) return std::get<Reply>(std::move(*body));
-      if (steady_clock::now() >= until) {
-        if (!body.ok()) return body.error();
-        return std::get<Reply>(std::move(*body));
-      }
-    } catch (const std::future_error&) {
-      return fail(Code::kUnavailable, "the server is stopping: try again soon");
-    }
+    auto body = ask_broker<Answer>(
+        parts_.on_broker,
+        [ask](kafka::Broker& broker, const std::function<void(Answer)>& answer) {
+          const kafka::ErrorCode code =
+              broker.groups().with(ask.ask, [answer](Body&& told) { answer(std::move(told)); });
+          if (code != kafka::ErrorCode::kNone) answer(std::nullopt);
+        },
+        kAnswerWithin);
+    if (body.code() == Code::kDeadlineExceeded) return not_ready();
+    if (!body.ok()) return body.error();
+    const bool late = steady_clock::now() >= until;
+    if (*body && (late || ready(std::get<Reply>(**body)))) return std::get<Reply>(std::move(**body));
+    if (late) return not_ready();
     std::this_thread::sleep_for(kLook);
   }
 }
 
 Result<NodeId> GroupAdmin::coordinator_of(const std::string& group) {
+  if (!parts_.on_broker([](kafka::Broker&) {})) {  // no broker here: any node that has one knows
+    const auto routes = parts_.board->get();
+    for (const auto& [id, node] : routes->nodes)
+      if (id != routes->self && node.alive && !node.kafka_address.empty()) return id;
+    return fail(
+        Code::kUnavailable,
+        "no node of this cluster serves Kafka clients, so nobody keeps groups: start afdgd with --kafka");
+  }
   const auto until = steady_clock::now() + kReadyWithin;
   for (;;) {
-    const auto promise = std::make_shared<std::promise<NodeId>>();
-    auto found = promise->get_future();
-    const bool asked = parts_.on_broker([group, promise](kafka::Broker& broker) {
-      const auto place = broker.groups().find(group);
-      promise->set_value(place.error == kafka::ErrorCode::kNone ? place.node->id : NodeId(0));
-    });
-    if (!asked) {  // no broker here: any node that has one knows
-      const auto routes = parts_.board->get();
-      for (const auto& [id, node] : routes->nodes)
-        if (id != routes->self && node.alive && !node.kafka_address.empty()) return id;
-      return fail(
-          Code::kUnavailable,
-          "no node of this cluster serves Kafka clients, so nobody keeps groups: start afdgd with --kafka");
-    }
-    if (found.wait_for(kAnswerWithin) != std::future_status::ready) return not_ready();
-    try {
-      const NodeId node = found.get();
-      if (node != NodeId(0)) return node;
-    } catch (const std::future_error&) {
-      return fail(Code::kUnavailable, "the server is stopping: try again soon");
-    }
+    const auto node = ask_broker<NodeId>(
+        parts_.on_broker,
+        [group](kafka::Broker& broker, const std::function<void(NodeId)>& answer) {
+          const auto place = broker.groups().find(group);
+          answer(place.error == kafka::ErrorCode::kNone ? place.node->id : NodeId(0));
+        },
+        kAnswerWithin);
+    if (node.code() == Code::kDeadlineExceeded) return not_ready();
+    if (!node.ok() || *node != NodeId(0)) return node;
     if (steady_clock::now() >= until) return not_ready();
     std::this_thread::sleep_for(kLook);
   }

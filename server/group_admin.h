@@ -5,13 +5,11 @@
 #include "base/result.h"
 #include "kafka/broker/cluster.h"
 #include "log/groups/messages.h"
+#include "server/ask_broker.h"
 #include "server/gather.h"
 #include "server/peer.h"
 #include "server/routes.h"
 
-namespace afdg::kafka {
-class Broker;
-}
 namespace afdg::v1 {
 class CommitGroupCall;
 class Empty;
@@ -35,8 +33,7 @@ class GroupAdmin {
     const kafka::Cluster* cluster = nullptr;
     Gather* gather = nullptr;
     Peers* peers = nullptr;
-    /// Runs a task on this node's broker; false when there is none.
-    std::function<bool(std::function<void(kafka::Broker&)>)> on_broker;
+    OnBroker on_broker;
   };
   explicit GroupAdmin(Parts parts) : parts_(std::move(parts)) {}
 

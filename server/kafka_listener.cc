@@ -511,7 +511,7 @@ class KafkaListener::State {
       } else if (partial && !client->paused && now - client->progressed > setup_.half_request_max) {
         over.emplace_back(client, Limit::kHalfRequest);
       } else if (client->connection->bytes() == 0 && !client->paused &&
-                 now - client->heard > setup_.idle_max) {
+                 now - client->heard > setup_.broker.idle_max) {
         over.emplace_back(client, Limit::kIdle);
       }
     }
@@ -529,7 +529,7 @@ class KafkaListener::State {
       }
       close(client);
     }
-    const auto least = std::min({setup_.idle_max, setup_.half_request_max, setup_.unread_max});
+    const auto least = std::min({setup_.broker.idle_max, setup_.half_request_max, setup_.unread_max});
     loop_.after(std::clamp(least / 4, kSweepMin, kSweepMax), [this] { sweep(); });
   }
 

@@ -21,15 +21,15 @@ namespace afdg::server {
 /// Thread-safety: bind(), serve() and stop() from one thread. Bounds: connections_max; bytes_max and
 /// requests_max over all of them: a request above 16 KiB waits until all of it fits, and beyond that a
 /// connection is read only while it has nothing under way; a frame and a connection, as BrokerOptions says.
-/// Closed is a connection without a request for idle_max, one whose frame did not end, nor grew by 256 KiB,
-/// for half_request_max, and one whose client did not take its answers, nor 256 KiB of them, for unread_max.
+/// Closed is a connection without a request for broker.idle_max, one whose frame did not end, nor grew by 256
+/// KiB, for half_request_max, and one whose client did not take its answers, nor 256 KiB of them, for
+/// unread_max.
 class KafkaListener {
  public:
   struct Setup {
     std::uint32_t connections_max = 10'000;
     std::uint64_t bytes_max = 512u << 20;
     std::uint64_t requests_max = 100'000;
-    std::chrono::milliseconds idle_max{600'000};
     std::chrono::milliseconds half_request_max{30'000};
     std::chrono::milliseconds unread_max{60'000};
     kafka::BrokerOptions broker;

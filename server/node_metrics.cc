@@ -1,13 +1,11 @@
 #include "server/node_metrics.h"
 
 #include <chrono>
-#include <future>
-#include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
 #include "kafka/broker/groups.h"
+#include "server/ask_broker.h"
 
 namespace afdg::server {
 namespace {
@@ -101,23 +99,15 @@ void of_kafka(const kafka::Broker::Counters& kafka, All& all) {
   counter("afdg_kafka_offset_commits_total", "Offsets that consumer groups committed", kafka.offset_commits);
 }
 
-/// The groups live on the endpoint's thread. Nothing when it is too busy to say.
-std::optional<log::groups::Stats> group_stats(KafkaListener& kafka) {
-  const auto told = std::make_shared<std::promise<log::groups::Stats>>();
-  auto stats = told->get_future();
-  if (!kafka.post([told](kafka::Broker& broker) { told->set_value(broker.groups().stats()); }))
-    return std::nullopt;
-  if (stats.wait_for(kGroupsWait) != std::future_status::ready) return std::nullopt;
-  try {
-    return stats.get();
-  } catch (const std::future_error&) {  // dropped: it stops
-    return std::nullopt;
-  }
-}
-
 void of_groups(KafkaListener& kafka, All& all) {
-  const auto stats = group_stats(kafka);
-  if (!stats) return;
+  // The groups live on the endpoint's thread. Nothing is told when it is too busy to say.
+  const auto stats = ask_broker<log::groups::Stats>(
+      [&kafka](std::function<void(kafka::Broker&)> task) { return kafka.post(std::move(task)); },
+      [](kafka::Broker& broker, const std::function<void(log::groups::Stats)>& answer) {
+        answer(broker.groups().stats());
+      },
+      kGroupsWait);
+  if (!stats.ok()) return;
   const auto number = [](std::uint64_t count) { return static_cast<double>(count); };
   all.add({"afdg_kafka_groups",
            "Consumer groups that this node coordinates",

@@ -161,6 +161,7 @@ class Runtime final : public RunningNode {
       options.cleaner_interval = std::chrono::milliseconds(config_.cleaner_interval_ms);
       options.bytes_in_flight_max = config_.in_flight_bytes_max;
       options.reserve_bytes = kStartBytes;
+      options.warn = [](const std::string& what) { log_warn("log", {{"what", what}}); };
       options.committed = [] { region::flush_replies_after_commit(); };
       AFDG_TRY(directory_->check_log());
       AFDG_ASSIGN(log_, log::Log::open(fs_, clock_, options));
@@ -373,7 +374,7 @@ class Runtime final : public RunningNode {
     setup.connections_max = config_.kafka_connections_max;
     setup.bytes_max = config_.kafka_bytes_max;
     setup.requests_max = config_.kafka_requests_max;
-    setup.idle_max = std::chrono::milliseconds(config_.kafka_idle_ms);
+    setup.broker.idle_max = std::chrono::milliseconds(config_.kafka_idle_ms);
     setup.half_request_max = std::chrono::milliseconds(config_.kafka_half_request_ms);
     setup.unread_max = std::chrono::milliseconds(config_.kafka_unread_ms);
     setup.broker.connection_requests_max = config_.kafka_connection_requests_max;

@@ -48,6 +48,7 @@ struct BrokerOptions {
   std::uint64_t connection_bytes_max = std::uint64_t{64} << 20;
   std::int32_t partitions_max = 4096;            ///< of one topic
   std::int32_t request_partitions_max = 10'000;  ///< that one request makes, as in Kafka
+  std::chrono::milliseconds idle_max{600'000};   ///< then a connection without a request is closed
   bool auto_create_topics = true;                ///< a client that asks for a topic makes it
 };
 

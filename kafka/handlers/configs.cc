@@ -68,6 +68,7 @@ std::vector<BrokerSetting> broker_settings(const Broker& broker) {
       {"advertised.listeners", kString, listeners, "what clients are told (--kafka-advertise)"},
       {"auto.create.topics.enable", kBoolean, o.auto_create_topics ? "true" : "false", "--kafka-auto-create"},
       {"broker.id", kInt, number(view->self.value()), "the node's id"},
+      {"connections.max.idle.ms", kLong, number(o.idle_max.count()), "--kafka-idle-ms"},
       {"default.replication.factor", kInt, "1", "there is one copy of each partition yet"},
       {"fetch.max.bytes", kInt, number(static_cast<std::int64_t>(o.fetch_bytes_max)),
        "largest answer to a fetch"},
