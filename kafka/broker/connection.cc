@@ -13,6 +13,11 @@ void Call::finish() {
   if (const auto connection = connection_.lock()) connection->finished(*this);
 }
 
+RefusedBatches* Call::refused_batches() const noexcept {
+  const auto connection = connection_.lock();
+  return connection ? &connection->refused_batches_ : nullptr;  // it lives as long as the loop's present task
+}
+
 std::uint64_t Call::room() const noexcept {
   const auto connection = connection_.lock();
   if (!connection) return 0;

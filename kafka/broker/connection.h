@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "kafka/broker/limits.h"
+#include "kafka/broker/refused_batches.h"
 #include "kafka/frame.h"
 #include "log/partition.h"
 
@@ -38,6 +39,8 @@ class Call : public std::enable_shared_from_this<Call> {
   [[nodiscard]] const std::string& host() const noexcept { return host_; }
   /// The client is gone: nobody will read an answer.
   [[nodiscard]] bool abandoned() const noexcept { return connection_.expired(); }
+  /// Those of its connection; null when the client is gone.
+  [[nodiscard]] RefusedBatches* refused_batches() const noexcept;
   /// How large an answer may be without its client, or all of them, holding too much.
   [[nodiscard]] std::uint64_t room() const noexcept;
 
@@ -135,6 +138,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::uint64_t bytes_ = 0;
   bool hang_up_ = false;
   bool produces_ = false;  // its last request did
+  RefusedBatches refused_batches_;
 };
 
 }  // namespace afdg::kafka

@@ -23,6 +23,20 @@ struct Produced {
   ProduceResponse::Partition& at(std::size_t topic, std::size_t partition) {
     return response.responses[topic].partition_responses[partition];
   }
+  /// It was not stored. Its producer's next batches are not to be stored before it, see RefusedBatches.
+  void refuse(std::size_t topic, std::size_t partition, ErrorCode code, std::string text = {}) {
+    auto& answer = at(topic, partition);
+    answer.error_code = code;
+    if (!text.empty()) answer.error_message = call->keep(std::move(text));
+    answer.base_offset = -1;
+    answer.log_append_time_ms = -1;
+    failed = true;
+    const auto& asked = request.topic_data[topic];
+    const auto& data = asked.partition_data[partition];
+    const auto batch = batch_identity(data.records.bytes());
+    if (RefusedBatches* refused = call->refused_batches(); batch && refused != nullptr)
+      refused->add(asked.name, data.index, *batch);
+  }
   void done() {
     if (--left != 0) return;
     if (request.acks != 0) return call->reply(response);
@@ -144,13 +158,9 @@ Status send(Broker& broker, const std::shared_ptr<Produced>& produced, const Pla
                            auto& answer = produced->at(topic, partition);
                            answer.base_offset = sent.base.value();
                            answer.log_append_time_ms = sent.logged.time_since_epoch().count();
-                           if (!sent.status.ok()) {
-                             answer.error_code = send_error(sent.status.code());
-                             answer.error_message = produced->call->keep(sent.status.error().text());
-                             answer.base_offset = -1;
-                             answer.log_append_time_ms = -1;
-                             produced->failed = true;
-                           }
+                           if (!sent.status.ok())
+                             produced->refuse(topic, partition, send_error(sent.status.code()),
+                                              sent.status.error().text());
                            produced->done();
                          });
                        });
@@ -174,13 +184,8 @@ Status append(Broker& broker, const std::shared_ptr<Produced>& produced, const P
       [&broker, produced, topic, partition, waits](log::AppendOutcome outcome) {
         if (!waits) return;
         broker.later([produced, topic, partition, outcome] {
-          if (outcome != log::AppendOutcome::kCommitted) {
-            auto& answer = produced->at(topic, partition);
-            answer.error_code =
-                ErrorCode::kRequestTimedOut;  // it is not known: an idempotent producer asks again
-            answer.base_offset = -1;
-            produced->failed = true;
-          }
+          if (outcome != log::AppendOutcome::kCommitted)  // not known: an idempotent producer asks again
+            produced->refuse(topic, partition, ErrorCode::kRequestTimedOut);
           produced->done();
         });
       },
@@ -219,25 +224,27 @@ void handlers::produce(Broker& broker, const CallPtr& call) {
       const auto& data = topic.partition_data[p];
       auto& answer = out.partition_responses[p];
       answer.index = data.index;
-      answer.error_code = refused;
-      if (refused == ErrorCode::kNone) {
-        const Place place = find_partition(*view, topic.name, data.index);
-        answer.error_code = place.error;
-        const bool to_agents = place.error == ErrorCode::kNone && place.topic->kind == TopicKind::kMessages;
-        if (place.error == ErrorCode::kNone && !to_agents && place.topic->kind != TopicKind::kPlain)
-          answer.error_code = ErrorCode::kInvalidTopicException;
-        if (answer.error_code == ErrorCode::kNone) {
-          const Status taken =
-              (to_agents ? send : append)(broker, produced, place, data.records.bytes(), t, p);
-          if (!taken.ok()) {
-            answer.error_code = produce_error(taken.code());
-            answer.error_message = call->keep(taken.error().text());
-          }
-        }
+      if (refused != ErrorCode::kNone) {
+        produced->refuse(t, p, refused);
+        continue;
       }
-      if (answer.error_code != ErrorCode::kNone) {
-        answer.base_offset = -1;
-        produced->failed = true;
+      const auto batch = batch_identity(data.records.bytes());
+      if (RefusedBatches* earlier = call->refused_batches();
+          batch && earlier != nullptr && earlier->waits(topic.name, data.index, *batch)) {
+        produced->refuse(t, p, ErrorCode::kOutOfOrderSequenceNumber,
+                         "an earlier batch of this producer was refused: send both again, in order");
+        continue;
+      }
+      const Place place = find_partition(*view, topic.name, data.index);
+      const bool to_agents = place.error == ErrorCode::kNone && place.topic->kind == TopicKind::kMessages;
+      if (place.error != ErrorCode::kNone) {
+        produced->refuse(t, p, place.error);
+      } else if (!to_agents && place.topic->kind != TopicKind::kPlain) {
+        produced->refuse(t, p, ErrorCode::kInvalidTopicException);
+      } else if (const Status taken =
+                     (to_agents ? send : append)(broker, produced, place, data.records.bytes(), t, p);
+                 !taken.ok()) {
+        produced->refuse(t, p, produce_error(taken.code()), taken.error().text());
       }
     }
   }

@@ -196,8 +196,12 @@ class OutboxTrace {
                  .ticket = last_ticket_});
   }
   void judge_produced(std::int32_t r, const Ticket& ticket, const SimulatedRegion::Answer& answer) {
-    if (answer.code != Code::kOk) return;
-    auto& batch = producers_[static_cast<std::size_t>(ticket.producer)].batches[ticket.batch];
+    Producer& producer = producers_[static_cast<std::size_t>(ticket.producer)];
+    if (answer.code != Code::kOk) {  // its connection takes nothing before that batch came again
+      producer.began = std::min(producer.began, std::min(ticket.batch, producer.unanswered()));
+      return;
+    }
+    auto& batch = producer.batches[ticket.batch];
     batch.answered = true;
     if (answer.offset < Offset(0)) return;
     for (std::size_t i = 0; i < batch.agents.size(); ++i) {

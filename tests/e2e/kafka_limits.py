@@ -16,6 +16,7 @@ from kafka_client import Client
 KIB, MIB = 1 << 10, 1 << 20
 JOIN_GROUP, OFFSET_COMMIT, CREATE_PARTITIONS = 11, 8, 37
 INVALID_PARTITIONS, POLICY_VIOLATION, GROUP_MAX_SIZE_REACHED = 37, 44, 81
+NOT_ENOUGH_REPLICAS, OUT_OF_ORDER_SEQUENCE = 19, 45
 
 
 class Node:
@@ -287,6 +288,23 @@ def crowded_log(folder):
         node.becomes("nobody waits", lambda: node.metric("afdg_kafka_connections_paused") == 0)
 
 
+def refused_first(folder):
+    """the first batch of an idempotent producer is refused for a limit: the next, already under way, is not stored before it"""
+    with Node(folder, in_flight_bytes_max=MIB) as node, Client(node.address) as client:
+        assert [client.create(name) for name in ("other", "t")] == [wire.NONE] * 2
+        first, second, third = (wire.batch([bytes([65 + turn]) * size] * 2, producer=7, epoch=0, sequence=2 * turn) for turn, size in enumerate((300 * KIB, 10, 20)))
+
+        def body(*asked):
+            return wire.text(None) + struct.pack(">hi", -1, 10000) + wire.array([wire.text(topic) + wire.array([struct.pack(">i", 0) + wire.blob(data)]) for topic, data in asked])
+
+        sent = (body(("other", wire.batch([bytes(700 * KIB)])), ("t", first)), body(("t", second)), body(("t", third)))
+        client.raw(b"".join(wire.frame(wire.PRODUCE, 3, turn, one) for turn, one in enumerate(sent)))
+        told = [client.produced(client.receive()[1]) for _ in sent]
+        assert told[0][0][2:] == (wire.NONE, 0), told[0]
+        assert [answer[-1][2] for answer in told] == [NOT_ENOUGH_REPLICAS, OUT_OF_ORDER_SEQUENCE, OUT_OF_ORDER_SEQUENCE], told
+        assert [client.produce("t", batch) for batch in (first, second, third)] == [(wire.NONE, 0), (wire.NONE, 2), (wire.NONE, 4)]
+
+
 def creating(client, topics):
     """[(error, message)] of a CreateTopics of (name, partitions)."""
     body = wire.array([wire.text(name) + struct.pack(">ih", count, 1) + wire.array([]) + wire.array([]) for name, count in topics]) + struct.pack(">ib", 10000, 0)
@@ -414,4 +432,4 @@ def groups(folder):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.run_cases(connections, descriptors, requests, sizes, silent, half_open, slow_readers, connection_bytes, crowded_log, partitions, members, groups))
+    sys.exit(harness.run_cases(connections, descriptors, requests, sizes, silent, half_open, slow_readers, connection_bytes, crowded_log, refused_first, partitions, members, groups))
