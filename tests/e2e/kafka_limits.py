@@ -101,7 +101,8 @@ def descriptors(folder):
         assert first.api_versions()[0] == wire.NONE
         process = node.server.process.pid
         before = resource.prlimit(process, resource.RLIMIT_NOFILE)
-        resource.prlimit(process, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{process}/fd")), before[1]))
+        used = {int(name) for name in os.listdir(f"/proc/{process}/fd")}
+        resource.prlimit(process, resource.RLIMIT_NOFILE, (min(set(range(len(used) + 1)) - used), before[1]))  # the next one would be this
         late = stack.enter_context(Client(node.address))
         late.send(wire.API_VERSIONS, 0, b"")
         node.says("no file descriptor left", "ulimit -n")
