@@ -137,6 +137,7 @@ class ConsumeTest : public ::testing::Test {
     tails_->stop();
     background_.stop();
     peers_.stop();
+    for (const auto& call : reads_) call->done();  // as gRPC does at the end of each
   }
   void append(int partition, const std::string& value) {
     log::BatchBuilder builder;
@@ -161,6 +162,7 @@ class ConsumeTest : public ::testing::Test {
     ask.set_bytes_max(1000);
     ask.set_wait_ms(wait_ms);
     call->serve(read_method(parts_)(call), ask);
+    reads_.push_back(call);
     return call;
   }
   /// The steps that consumers made, once none was added for as long as six of the pauses of a poll.
@@ -174,6 +176,7 @@ class ConsumeTest : public ::testing::Test {
 
   static constexpr TopicId kTopic{9};
   static constexpr int kPartitions = 3;
+  std::vector<std::shared_ptr<FakeCall>> reads_;
   store::FaultFileSystem fs_;
   SystemClock clock_;
   std::unique_ptr<log::Log> log_;
