@@ -3,12 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <thread>
-
 #include <condition_variable>
 #include <mutex>
 #include <optional>
 #include <set>
+#include <thread>
 
 #include "afdg/v1/data.pb.h"
 #include "base/codec.h"
