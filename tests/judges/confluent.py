@@ -2,6 +2,7 @@
 """confluent-kafka (librdkafka) judges a broker; run by the Python of the virtual environment that has it."""
 import functools
 import sys
+import time
 
 import confluent_kafka
 import judge
@@ -13,7 +14,7 @@ topic = judge.new_topic()
 single = judge.new_topic()
 members = judge.new_topic()
 sent = []
-START = 1_600_000_000_000
+START = int(time.time() * 1000) - 3_600_000  # older records would be taken by retention
 
 
 the_admin = AdminClient({"bootstrap.servers": at})

@@ -3,12 +3,15 @@
 import contextlib
 import functools
 import sys
+import time
 
 import judge
 import kafka
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewPartitions, NewTopic
 from kafka.structs import OffsetAndMetadata
+
+START = int(time.time() * 1000) - 3_600_000  # older records would be taken by retention
 
 at = judge.address()
 topic = judge.new_topic()
@@ -92,9 +95,9 @@ def from_offset():
     maker = producer()
     some = judge.records("offset", 100)
     for index, (key, value, headers) in enumerate(some):
-        send(maker, single, [(key, value, headers)], partition=0, timestamp_ms=1_600_000_000_000 + index * 1000) if index % 25 == 0 else \
+        send(maker, single, [(key, value, headers)], partition=0, timestamp_ms=START + index * 1000) if index % 25 == 0 else \
             maker.send(single, key=key.encode(), value=value.encode(), headers=[(head, text.encode()) for head, text in headers.items()],
-                       partition=0, timestamp_ms=1_600_000_000_000 + index * 1000)
+                       partition=0, timestamp_ms=START + index * 1000)
     maker.flush(15)
     maker.close()
     reader = consumer()
@@ -112,9 +115,9 @@ def from_time():
     reader = consumer()
     place = TopicPartition(single, 0)
     reader.assign([place])
-    at_time = reader.offsets_for_times({place: 1_600_000_000_000 + 41_500})[place]
-    assert (at_time.offset, at_time.timestamp) == (42, 1_600_000_042_000), at_time
-    assert reader.offsets_for_times({place: 1_700_000_000_000})[place] is None
+    at_time = reader.offsets_for_times({place: START + 41_500})[place]
+    assert (at_time.offset, at_time.timestamp) == (42, START + 42_000), at_time
+    assert reader.offsets_for_times({place: START + 1_000_000_000})[place] is None
     reader.seek(place, at_time.offset)
     assert take(reader, 1)[0].offset == 42
     reader.close()

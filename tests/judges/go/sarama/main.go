@@ -12,7 +12,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-const start = 1_600_000_000_000
+// Older records would be taken by retention.
+var start = time.Now().UnixMilli() - 3_600_000
 
 var (
 	at            = Address()

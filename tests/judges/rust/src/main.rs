@@ -6,14 +6,20 @@ use rskafka::client::{Client, ClientBuilder};
 use rskafka::record::{Record, RecordAndOffset};
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 const VERSION: &str = "0.6.0"; // what Cargo.toml pins
-const START: i64 = 1_600_000_000_000;
+/// An hour ago: older records would be taken by retention.
+fn start() -> i64 {
+    static START: OnceLock<i64> = OnceLock::new();
+    *START.get_or_init(|| Utc::now().timestamp_millis() - 3_600_000)
+}
 
 type Done = Result<String, Box<dyn std::error::Error + Send + Sync>>;
 
 fn time(index: usize) -> DateTime<Utc> {
-    Utc.timestamp_millis_opt(START + index as i64 * 1000).unwrap()
+    Utc.timestamp_millis_opt(start() + index as i64 * 1000).unwrap()
 }
 
 fn records(codec: &str, count: usize) -> Vec<Record> {
@@ -137,9 +143,15 @@ impl Judge {
         let controller = self.client.controller_client()?;
         controller.delete_topic(&self.topic, 5000).await?;
         controller.delete_topic(&self.single, 5000).await?;
-        let left = self.client.list_topics().await?.into_iter().filter(|one| one.name == self.topic || one.name == self.single).count();
-        must(left == 0, format!("{left} topics are left"))?;
-        Ok(String::new())
+        let end = Instant::now() + Duration::from_secs(10); // Kafka deletes in the background
+        loop {
+            let left = self.client.list_topics().await?.into_iter().filter(|one| one.name == self.topic || one.name == self.single).count();
+            if left == 0 {
+                return Ok(String::new());
+            }
+            must(Instant::now() < end, format!("{left} topics are left"))?;
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 }
 
