@@ -255,6 +255,7 @@ class KafkaListener::State {
     if (client.reserved == 0 && client.frame_bytes > kSmallFrameBytes) {
       client.reserved = client.frame_bytes;
       broker_.counters().bytes += client.reserved;
+      client.frame.reserve(client.frame_bytes);
     }
     return true;
   }
@@ -324,7 +325,7 @@ class KafkaListener::State {
           return false;
         }
         client.frame_bytes = *size;
-        client.frame.reserve(*size);  // untouched, and held to bytes_max before more of it is read
+        client.frame.reserve(std::min(*size, kSmallFrameBytes));  // all of it once it is admitted
         continue;
       }
       const std::size_t take = std::min(bytes.size(), client.frame_bytes - client.frame.size());
