@@ -44,6 +44,11 @@ TEST(RefusedBatches, IsBounded) {
   RefusedBatches refused;
   for (std::int32_t i = 0; i < 5000; ++i) refused.add("t", i, {1, 0, 0});
   EXPECT_EQ(refused.size(), RefusedBatches::kMax);
+  RefusedBatches named;
+  named.add(std::string(250, 't'), 0, {1, 0, 0});
+  EXPECT_EQ(named.size(), 0u);
+  named.add(std::string(249, 't'), 0, {1, 0, 0});
+  EXPECT_EQ(named.size(), 1u);
 }
 
 TEST(RefusedBatches, ReadsTheHeaderOfABatchAndNothingElse) {

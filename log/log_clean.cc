@@ -121,8 +121,10 @@ bool Log::Impl::clean_round() {
   if (cleaned.code() == Code::kIo && may_clean(*best->shard).ok()) fatal(cleaned.error());
   if (cleaned.code() == Code::kMessageTooLarge) {
     // Another try would end as this one did, and others wait.
-    const std::lock_guard lock(queue_mutex_);
-    best->shard->uncleanable = true;
+    {
+      const std::lock_guard lock(queue_mutex_);
+      best->shard->uncleanable = true;
+    }
     if (options_.warn) options_.warn(best->shard->name + ": " + cleaned.error().text());
     return true;
   }

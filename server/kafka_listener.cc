@@ -352,8 +352,10 @@ class KafkaListener::State {
     again.swap(paused_);
     for (const auto& client : again) {
       if (client->closed) continue;
-      if (!admit(*client)) {
-        if (client->connection->full_by() == Limit::kLogBytes) look_again();
+      const auto held = held_by(*client);
+      if (held || !admit(*client)) {
+        // The log changes on other threads: what was not held a moment ago may be held by it now.
+        if (held.value_or(Limit::kLogBytes) == Limit::kLogBytes) look_again();
         paused_.push_back(client);
         continue;
       }

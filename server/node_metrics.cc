@@ -160,9 +160,7 @@ void of_limits(const MetricSources& node, All& all) {
       const std::string key(kafka::limit_key(limit));
       for (const ConfigKey& known : config_keys())
         if (known.name == key) limits.values.push_back(of("key", key, std::stod(known.get(config))));
-      const bool pauses = limit == Limit::kRequests || limit == Limit::kConnectionRequests ||
-                          limit == Limit::kBytes || limit == Limit::kConnectionBytes ||
-                          limit == Limit::kLogBytes;
+      const bool pauses = kafka::limit_pauses(limit);
       (pauses ? paused : refused)
           .values.push_back(
               of("key", key, static_cast<double>((pauses ? kafka->paused : kafka->refused).of(limit))));

@@ -43,6 +43,20 @@ inline constexpr std::size_t kLimits = static_cast<std::size_t>(Limit::kMembers)
   return keys[static_cast<std::size_t>(limit)];
 }
 
+/// Whether a connection has to wait at it; at the others something is refused or closed.
+[[nodiscard]] constexpr bool limit_pauses(Limit limit) noexcept {
+  switch (limit) {
+    case Limit::kRequests:
+    case Limit::kConnectionRequests:
+    case Limit::kBytes:
+    case Limit::kConnectionBytes:
+    case Limit::kLogBytes:
+      return true;
+    default:
+      return false;
+  }
+}
+
 /// How often each limit was met.
 /// Thread-safety: safe.
 class LimitCounts {

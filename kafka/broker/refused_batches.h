@@ -32,13 +32,16 @@ struct BatchIdentity {
 /// earlier ones to retention). So the second of two pipelined batches would be stored after the first was
 /// refused, and the first could never follow. Here it waits for the first: OUT_OF_ORDER_SEQUENCE_NUMBER, upon
 /// which clients send both again, in order.
-/// Thread-safety: confined. Bounds: kMax producers and partitions; more are not watched.
+/// Thread-safety: confined. Bounds: kMax producers and partitions, and names that a topic can have; what is
+/// beyond is not watched.
 class RefusedBatches {
  public:
-  static constexpr std::size_t kMax = 1024;
+  static constexpr std::size_t kMax = 256;
+  static constexpr std::size_t kNameBytesMax = 249;
 
   /// It was not stored.
   void add(std::string_view topic, std::int32_t partition, const BatchIdentity& batch) {
+    if (topic.size() > kNameBytesMax) return;  // no such topic will ever be
     const Key key{std::string(topic), partition, batch.producer};
     const auto found = first_.find(key);
     if (found == first_.end()) {
