@@ -1,7 +1,7 @@
 #include "log/journal.h"
 
 #include <algorithm>
-#include <array>
+#include <new>
 #include <utility>
 
 #include "base/codec.h"
@@ -157,7 +157,24 @@ Result<JournalEnd> read_journal(const store::File& file, std::uint64_t journal_i
 
 Journal::Journal(std::unique_ptr<store::File> file, std::uint64_t journal_id, std::uint64_t capacity,
                  const JournalOptions& options)
-    : file_(std::move(file)), options_(options), core_({journal_id, capacity}, {}, {}) {}
+    : file_(std::move(file)), options_(options), core_({journal_id, capacity}, {}, {}) {
+  file_->bypass_cache();  // nobody reads it before the next start
+}
+
+char* Journal::FrameBuffer::reserve(std::size_t bytes) {
+  if (bytes > capacity_) {
+    capacity_ = (bytes + store::kDirectBytes - 1) / store::kDirectBytes * store::kDirectBytes;
+    memory_.reset();
+    memory_.reset(static_cast<char*>(::operator new(capacity_, std::align_val_t(store::kDirectBytes))));
+  }
+  return memory_.get();
+}
+
+void Journal::FrameBuffer::release_large() noexcept {
+  if (capacity_ <= kKeptBytes) return;
+  memory_.reset();
+  capacity_ = 0;
+}
 
 Result<std::unique_ptr<Journal>> Journal::create(store::FileSystem& fs, const std::string& path,
                                                  std::uint64_t journal_id, const JournalOptions& options) {
@@ -206,17 +223,20 @@ Status Journal::resume(const JournalEnd& end) {
 }
 
 Status Journal::commit(std::span<const std::string_view> payload, std::uint32_t records) {
-  static constexpr std::array<char, kJournalBlock> kPadding{};
   std::size_t length = 0;
   for (const std::string_view piece : payload) length += piece.size();
   const auto at = core_.place(length);
   AFDG_ASSERT(at.has_value(), "a commit without room");
-  const auto header = core_.seal(payload, records, *at);
   const std::uint64_t size = frame_bytes(length);
-  pieces_.assign(1, {header.data(), header.size()});
-  pieces_.insert(pieces_.end(), payload.begin(), payload.end());
-  pieces_.emplace_back(kPadding.data(), size - header.size() - length);
-  AFDG_TRY(file_->write_at(at->at, pieces_));
+  char* const frame = frame_.reserve(size);
+  char* out = frame + kFrameHeaderBytes;
+  for (const std::string_view piece : payload) out = std::copy(piece.begin(), piece.end(), out);
+  std::fill(out, frame + size, '\0');
+  const std::string_view copied(frame + kFrameHeaderBytes, length);
+  const auto header = core_.seal({&copied, 1}, records, *at);
+  std::copy(header.begin(), header.end(), frame);
+  AFDG_TRY(file_->write_at(at->at, {frame, size}));
+  frame_.release_large();
   if (!options_.skip_sync) AFDG_TRY(file_->sync());
   core_.committed(*at, size);
   return {};

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -71,12 +72,28 @@ class Journal {
   [[nodiscard]] bool full_grown() const noexcept { return core_.capacity() >= options_.bytes_max; }
 
  private:
+  /// Where a frame is put together, aligned for a write past the page cache. Bounds: keeps kKeptBytes.
+  class FrameBuffer {
+   public:
+    char* reserve(std::size_t bytes);
+    void release_large() noexcept;
+
+   private:
+    static constexpr std::size_t kKeptBytes = 2u << 20;
+    struct Free {
+      void operator()(char* memory) const noexcept {
+        ::operator delete(memory, std::align_val_t(store::kDirectBytes));
+      }
+    };
+    std::unique_ptr<char, Free> memory_;
+    std::size_t capacity_ = 0;
+  };
   Journal(std::unique_ptr<store::File> file, std::uint64_t journal_id, std::uint64_t capacity,
           const JournalOptions& options);
   std::unique_ptr<store::File> file_;
   JournalOptions options_;
   JournalCore core_;
-  std::vector<std::string_view> pieces_;  // reused by commit()
+  FrameBuffer frame_;
 };
 
 }  // namespace afdg::log

@@ -16,8 +16,8 @@ std::size_t begin_record(std::string& out, JournalKind kind) {
   return at;
 }
 
-void end_record(std::string& out, std::size_t at) {
-  store_be32(out.data() + at, static_cast<std::uint32_t>(out.size() - at - 4));
+void end_record(std::string& out, std::size_t at, std::size_t behind = 0) {
+  store_be32(out.data() + at, static_cast<std::uint32_t>(out.size() - at - 4 + behind));
 }
 
 void put_partition(std::string& out, TopicPartition partition) {
@@ -84,13 +84,20 @@ std::size_t AppendEncoder::add(TopicPartition partition, Offset base, Offset nex
   return out_.size() - batch.size();
 }
 
+std::size_t AppendEncoder::add_behind(TopicPartition partition, Offset base, Offset next,
+                                      std::uint32_t bytes) {
+  head(partition, base, next, bytes, false);
+  behind_ = bytes;
+  return out_.size();
+}
+
 void AppendEncoder::add_reference(TopicPartition partition, Offset base, Offset next, std::uint32_t bytes) {
   head(partition, base, next, bytes, true);
 }
 
 void AppendEncoder::finish() {
   out_[at_ + 5] = static_cast<char>(count_);
-  end_record(out_, at_);
+  end_record(out_, at_, behind_);
 }
 
 void patch_entry(char* batch, Offset base, Offset next) noexcept {

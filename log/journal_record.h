@@ -46,6 +46,8 @@ class AppendEncoder {
   explicit AppendEncoder(std::string& out);
   /// Copies the batch; returns where in the buffer it begins.
   std::size_t add(TopicPartition partition, Offset base, Offset next, std::string_view batch);
+  /// The batch itself follows the record, whose last entry this is; returns where it would begin.
+  std::size_t add_behind(TopicPartition partition, Offset base, Offset next, std::uint32_t bytes);
   /// The batch itself is in its segment.
   void add_reference(TopicPartition partition, Offset base, Offset next, std::uint32_t bytes);
   void finish();
@@ -54,6 +56,7 @@ class AppendEncoder {
   void head(TopicPartition partition, Offset base, Offset next, std::uint32_t bytes, bool reference);
   std::string& out_;
   std::size_t at_;
+  std::size_t behind_ = 0;
   std::uint8_t count_ = 0;
 };
 inline constexpr std::size_t kAppendEntriesMax = 255;

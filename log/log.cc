@@ -184,13 +184,13 @@ Status Log::Impl::delete_topic(TopicId topic) {
 }
 
 Result<Appended> Log::Impl::append(TopicPartition id, std::string_view batch, Epoch leader_epoch,
-                                   AppendDone done, CrcCheck crc) {
+                                   AppendDone done, AppendHow how) {
   AFDG_ASSIGN(const ShardRef shard, need(id));
   AFDG_ASSIGN(const BatchView view, BatchView::parse(batch, options_.batch_bytes_max));
   if (view.size() != batch.size()) {
     return fail(Code::kInvalidArgument, shard->name + ": append one batch at a time");
   }
-  if (crc == CrcCheck::kHere) AFDG_TRY(view.verify_crc());
+  if (how.crc == CrcCheck::kHere) AFDG_TRY(view.verify_crc());
   const std::int64_t count = std::int64_t{view.last_offset_delta()} + 1;
   if (count < 1) return fail(Code::kCorrupt, shard->name + ": a batch whose last offset is below its first");
   PartRef part = pool_->take();
@@ -204,12 +204,20 @@ Result<Appended> Log::Impl::append(TopicPartition id, std::string_view batch, Ep
     entry.large.assign(batch);
     encoder.add_reference(id, Offset(0), Offset(1), static_cast<std::uint32_t>(batch.size()));
     entry.at = part->record.size();
+  } else if (how.owned && batch.size() >= kSharedBytes) {
+    AFDG_ASSERT(how.owned.get() == batch.data(), "another batch's owner");
+    entry.at = encoder.add_behind(id, Offset(0), Offset(1), static_cast<std::uint32_t>(batch.size()));
+    part->behind = std::move(how.owned);
+    part->behind_bytes = batch.size();
   } else {
     entry.at = encoder.add(id, Offset(0), Offset(1), batch);
     entry.size = batch.size();
   }
   encoder.finish();
-  const std::uint64_t counted = part->record.size() + entry.large.size();
+  char* const stamped = large          ? entry.large.data()
+                        : part->behind ? part->behind.get()
+                                       : part->record.data() + entry.at;
+  const std::uint64_t counted = part->bytes() + entry.large.size();
   std::unique_lock lock(queue_mutex_);
   AFDG_TRY(admit(counted, large));
   if (shard->deleted) return fail(Code::kNotFound, shard->name + " was deleted");
@@ -232,7 +240,7 @@ Result<Appended> Log::Impl::append(TopicPartition id, std::string_view batch, Ep
       part->done = std::move(waiting);
       pool_->count(*part, sizeof(Part));
       counters_.duplicates.fetch_add(1, std::memory_order_relaxed);
-      push(std::move(part), lock);
+      push(std::move(part), lock, how.leads);
       return Appended{*stored, true};
     }
   }
@@ -241,7 +249,7 @@ Result<Appended> Log::Impl::append(TopicPartition id, std::string_view batch, Ep
   shard->next = entry.next;
   shard->epoch = std::max(shard->epoch, leader_epoch);
   patch_entry(part->record.data() + entry.at, entry.base, entry.next);
-  stamp_batch(large ? entry.large.data() : part->record.data() + entry.at, entry.base, leader_epoch);
+  stamp_batch(stamped, entry.base, leader_epoch);
   pool_->count(*part, counted);
   counters_.appends.fetch_add(1, std::memory_order_relaxed);
   counters_.bytes_appended.fetch_add(batch.size(), std::memory_order_relaxed);
@@ -254,7 +262,7 @@ Result<Appended> Log::Impl::append(TopicPartition id, std::string_view batch, Ep
     }
     shard->producers->add(view, base, committed, now);
   }
-  push(std::move(part), lock);
+  push(std::move(part), lock, how.leads);
   return Appended{base};
 }
 
@@ -494,8 +502,8 @@ Status Log::delete_topic(TopicId topic) {
   return deleted;
 }
 Result<Appended> Log::append(TopicPartition partition, std::string_view batch, Epoch leader_epoch,
-                             AppendDone done, CrcCheck crc) {
-  return impl_->append(partition, batch, leader_epoch, std::move(done), crc);
+                             AppendDone done, AppendHow how) {
+  return impl_->append(partition, batch, leader_epoch, std::move(done), std::move(how));
 }
 Result<Offset> Log::truncate(TopicPartition partition, Offset to) { return impl_->truncate(partition, to); }
 Status Log::advance_start(TopicPartition partition, Offset to) { return impl_->advance_start(partition, to); }

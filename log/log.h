@@ -183,6 +183,16 @@ enum class CrcCheck : std::uint8_t {
                                 ///< faulty
 };
 
+/// How a batch is handed to append().
+struct AppendHow {
+  CrcCheck crc = CrcCheck::kHere;
+  /// Keeps the batch's first byte and all others alive: they are the log's from then on, which writes the
+  /// offset and the epoch into them. Null: they are copied.
+  std::shared_ptr<char> owned;
+  /// The caller calls lead() soon: nobody else needs to be woken to commit.
+  bool leads = false;
+};
+
 /// Whole batches, as stored.
 struct BatchBytes {
   std::string bytes;
@@ -258,7 +268,7 @@ class Log {
   /// kMessageTooLarge, kCorrupt, kDiskFull, kOverloaded, kOutOfOrderSequence, kProducerFenced,
   /// kInvalidRecord.
   Result<Appended> append(TopicPartition partition, std::string_view batch, Epoch leader_epoch,
-                          AppendDone done, CrcCheck crc = CrcCheck::kHere);
+                          AppendDone done, AppendHow how = {});
   /// Removes every batch not wholly below `to`, and what is remembered of producers with them. Nobody may
   /// append meanwhile. Durable on return. Returns the new end.
   Result<Offset> truncate(TopicPartition partition, Offset to);

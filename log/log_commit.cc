@@ -30,6 +30,8 @@ void PartPool::give_back(Part* raw) {
   part->done = nullptr;
   for (std::size_t i = 0; i < part->entry_count; ++i) part->entries[i] = Part::Entry{};
   part->entry_count = 0;
+  part->behind.reset();
+  part->behind_bytes = 0;
   part->record.clear();
   if (part->record.capacity() > kKeptBytes) return;
   const std::lock_guard lock(mutex_);
@@ -91,10 +93,10 @@ bool Log::Impl::crowded() const noexcept {
          !disk_full_.load(std::memory_order_relaxed) && !failed_.load(std::memory_order_relaxed);
 }
 
-void Log::Impl::push(PartRef part, std::unique_lock<std::mutex>& lock) {
-  pending_bytes_ += part->record.size();
+void Log::Impl::push(PartRef part, std::unique_lock<std::mutex>& lock, bool leads) {
+  pending_bytes_ += part->bytes();
   pending_.push_back(std::move(part));
-  const bool wake = journal_sleeping_ && !commit_blocked_;
+  const bool wake = journal_sleeping_ && !commit_blocked_ && !leads;
   if (wake) journal_sleeping_ = false;
   lock.unlock();
   if (wake) journal_wake_.notify_one();
@@ -154,8 +156,8 @@ Log::Impl::Commit Log::Impl::commit_once() {
       while (pending_front_ < pending_.size()) {
         PartRef& part = pending_[pending_front_];
         const bool large = part->large();
-        if (!taking_.empty() && (large || bytes + part->record.size() > gather_bytes_max_)) break;
-        bytes += part->record.size();
+        if (!taking_.empty() && (large || bytes + part->bytes() > gather_bytes_max_)) break;
+        bytes += part->bytes();
         taking_.push_back(std::move(part));
         ++pending_front_;
       }
@@ -177,7 +179,7 @@ Log::Impl::Commit Log::Impl::commit_once() {
 
   // 2. Room in the journal, and large batches in their segments before the frame that refers to them.
   std::size_t payload = 0;
-  for (const PartRef& part : taking_) payload += part->record.size();
+  for (const PartRef& part : taking_) payload += part->bytes();
   const auto blocked = [this](Commit why) {
     const std::lock_guard lock(queue_mutex_);
     commit_blocked_ = true;
@@ -208,10 +210,13 @@ Log::Impl::Commit Log::Impl::commit_once() {
   }
 
   // 3. One write, one sync.
-  gathered_.clear();
-  for (const PartRef& part : taking_) gathered_.add(part->record);
+  payload_.clear();
+  for (const PartRef& part : taking_) {
+    payload_.emplace_back(part->record);
+    if (part->behind) payload_.emplace_back(part->behind.get(), part->behind_bytes);
+  }
   const Monotonic began = clock_.monotonic();
-  Status written = journal_->commit(gathered_.pieces(), static_cast<std::uint32_t>(taking_.size()));
+  Status written = journal_->commit(payload_, static_cast<std::uint32_t>(taking_.size()));
   if (written.code() == Code::kDiskFull) {
     note_disk_full();
     return blocked(Commit::kDiskFull);
@@ -272,11 +277,10 @@ void Log::Impl::apply(const PartRef& part) {
         {
           const std::lock_guard lock(shard.tail_mutex);
           shard.committed_end = entry.next;
-          shard.bytes_since_snapshot += entry.large.empty() ? entry.size : entry.large.size();
+          shard.bytes_since_snapshot += entry.large.empty() ? part->batch(entry).size() : entry.large.size();
           collect(shard, woken_);
           if (entry.large.empty() && shard.fault.ok()) {
-            shard.tail.push_back(
-                {part, std::string_view(part->record).substr(entry.at, entry.size), entry.base, entry.next});
+            shard.tail.push_back({part, part->batch(entry), entry.base, entry.next});
             mark = !std::exchange(shard.listed_dirty, true);
           }
         }
@@ -326,7 +330,15 @@ void Log::Impl::commit_all() {
 bool Log::Impl::lead() {
   bool led = false;
   for (;;) {
-    if (!commit_mutex_.try_lock()) return led;
+    if (!commit_mutex_.try_lock()) {
+      // Whoever has it may have it for something else, and push() woke nobody.
+      std::unique_lock lock(queue_mutex_);
+      const bool wake = journal_sleeping_ && !commit_blocked_ && pending_front_ < pending_.size();
+      if (wake) journal_sleeping_ = false;
+      lock.unlock();
+      if (wake) journal_wake_.notify_one();
+      return led;
+    }
     led = true;
     Commit last = Commit::kDone;
     while (last == Commit::kDone) last = commit_once();

@@ -80,6 +80,9 @@ struct Shard {
 };
 using ShardRef = std::shared_ptr<Shard>;
 
+/// A batch from which on its bytes are kept where they are instead of copied, if their owner lets the log.
+inline constexpr std::size_t kSharedBytes = 4u << 10;
+
 /// One append or one step of administration, on its way into a commit.
 struct Part {
   struct Entry {
@@ -93,12 +96,20 @@ struct Part {
   };
   JournalKind kind = JournalKind::kAppend;
   std::string record;
+  std::shared_ptr<char> behind;  ///< the only entry's batch, which follows the record, when it is not copied
+  std::size_t behind_bytes = 0;
   std::array<Entry, kStreams> entries;
   std::size_t entry_count = 0;
   Offset offset;  ///< kTruncate, kStart
   std::uint64_t writer = 0;
   std::uint64_t counted = 0;  ///< in bytes_in_flight
   AppendDone done;
+  /// In the journal.
+  [[nodiscard]] std::size_t bytes() const noexcept { return record.size() + behind_bytes; }
+  [[nodiscard]] std::string_view batch(const Entry& entry) const noexcept {
+    if (behind) return {behind.get(), behind_bytes};
+    return std::string_view(record).substr(entry.at, entry.size);
+  }
   [[nodiscard]] bool large() const noexcept {
     for (std::size_t i = 0; i < entry_count; ++i)
       if (!entries[i].large.empty()) return true;
@@ -158,7 +169,8 @@ class Log::Impl {
   Status submit_and_wait(const PartRef& part);
   Status drain();
   /// Puts a part behind the others. Precondition: queue_mutex_ is held by `lock`, and released on return.
-  void push(PartRef part, std::unique_lock<std::mutex>& lock);
+  /// `leads`: the caller commits it, or finds somebody who is committing.
+  void push(PartRef part, std::unique_lock<std::mutex>& lock, bool leads = false);
   /// Whether a part of that size may be taken now. Precondition: queue_mutex_ is held.
   Status admit(std::uint64_t bytes, bool large) const;
   [[nodiscard]] bool crowded() const noexcept;
@@ -241,7 +253,7 @@ class Log::Impl {
   /// Marks the partitions as a region's, durably.
   Status hold(const std::array<ShardRef, kStreams>& shards);
   Result<Appended> append(TopicPartition id, std::string_view batch, Epoch leader_epoch, AppendDone done,
-                          CrcCheck crc);
+                          AppendHow how);
   Result<Offset> truncate(TopicPartition id, Offset to);
   Result<Offset> cut_at(const ShardRef& shard, Offset to, Offset end);
   Status advance_start(TopicPartition id, Offset to);
@@ -297,8 +309,8 @@ class Log::Impl {
   std::mutex reserve_mutex_;
   std::mutex checkpoint_mutex_;
   std::mutex commit_mutex_;
-  std::vector<PartRef> taking_;  ///< under commit_mutex_; kept when a commit must be tried again
-  Gather gathered_;              ///< under commit_mutex_
+  std::vector<PartRef> taking_;            ///< under commit_mutex_; kept when a commit must be tried again
+  std::vector<std::string_view> payload_;  ///< under commit_mutex_: of the commit under way
   mutable std::mutex queue_mutex_;
   std::vector<PartRef> pending_;
   std::size_t pending_front_ = 0;

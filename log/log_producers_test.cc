@@ -323,14 +323,16 @@ TEST(LogProducers, OnlyWhoVerifiedTheBytesMaySkipTheCrc) {
   bad.back() = static_cast<char>(bad.back() ^ 1);
   EXPECT_EQ(o.log->append(kTopic, bad, Epoch(0), nullptr).code(), Code::kCorrupt);
   const auto taken =
-      o.log->append(kTopic, batch({}), Epoch(0), nullptr, CrcCheck::kCallerHasVerifiedTheseBytes);
+      o.log->append(kTopic, batch({}), Epoch(0), nullptr, {.crc = CrcCheck::kCallerHasVerifiedTheseBytes});
   ASSERT_TRUE(taken.ok());
   // It is believed; that is what it says.
-  EXPECT_TRUE(o.log->append(kOther, bad, Epoch(0), nullptr, CrcCheck::kCallerHasVerifiedTheseBytes).ok());
-  EXPECT_EQ(
-      o.log->append(kTopic, bad.substr(0, 70), Epoch(0), nullptr, CrcCheck::kCallerHasVerifiedTheseBytes)
-          .code(),
-      Code::kCorrupt)
+  EXPECT_TRUE(
+      o.log->append(kOther, bad, Epoch(0), nullptr, {.crc = CrcCheck::kCallerHasVerifiedTheseBytes}).ok());
+  EXPECT_EQ(o.log
+                ->append(kTopic, bad.substr(0, 70), Epoch(0), nullptr,
+                         {.crc = CrcCheck::kCallerHasVerifiedTheseBytes})
+                .code(),
+            Code::kCorrupt)
       << "sizes are always looked at";
   ASSERT_TRUE(o.log->drain().ok());
   ASSERT_TRUE(o.log->checkpoint().ok());

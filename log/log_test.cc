@@ -425,6 +425,72 @@ TEST(Log, ALargeBatchGoesToItsSegmentAndNotThroughTheJournal) {
   EXPECT_EQ(values[2], "after");
 }
 
+TEST(Log, ABatchWhoseOwnerLetsItIsNotCopiedAndIsLetGoOnceItIsInItsSegment) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  // Two batches of one owner, as two partitions of one request are; and one that is copied, being small.
+  const std::string first = batch(std::string(6000, 'a'));
+  const std::string second = batch(std::string(5000, 'b'));
+  const std::string small = batch("c");
+  auto owner = std::make_shared<std::string>(first + second + small);
+  const std::weak_ptr<std::string> held = owner;
+  std::size_t at = 0;
+  for (const std::size_t size : {first.size(), second.size(), small.size()}) {
+    const std::shared_ptr<char> bytes(owner, owner->data() + at);
+    const auto appended = o.log->append(kPlain, {bytes.get(), size}, Epoch(3), nullptr, {.owned = bytes});
+    ASSERT_TRUE(appended.ok()) << appended.status().to_string();
+    at += size;
+  }
+  EXPECT_GE(o.log->metrics().bytes_in_flight, at) << "what is not copied counts as well";
+  owner.reset();
+  EXPECT_FALSE(held.expired());
+  o.log->lead();
+  const std::vector<std::string> expected{std::string(6000, 'a'), std::string(5000, 'b'), "c"};
+  EXPECT_EQ(o.values(), expected);
+  EXPECT_EQ(o.log->describe(kPlain)->end, Offset(3));
+  // From the journal alone.
+  o.fs.fail_at(o.fs.operations() + 1, store::Fault::kCrash);
+  o.log.reset();
+  EXPECT_TRUE(held.expired());
+  o.fs.crash(Survival::kNothing);
+  ASSERT_TRUE(o.open().ok());
+  EXPECT_EQ(o.values(), expected);
+  while (o.log->pump()) {
+  }
+  EXPECT_EQ(o.values(), expected) << "from the segment";
+}
+
+TEST(Log, WhoSaysThatItLeadsIsCommittedByWhoeverHasTheLock) {
+  FaultFileSystem fs;
+  SystemClock clock;
+  LogOptions options = small();
+  options.threads = LogThreads::kBackground;
+  auto log = std::move(Log::open(fs, clock, options)).value();
+  ASSERT_TRUE(log->create_partition({TopicId(7), PartitionIndex(0)}, "plain").ok());
+  std::atomic<bool> over{false};
+  std::thread others([&] {  // has the commits' lock often, for something else
+    while (!over.load())
+      log->truncate({TopicId(7), PartitionIndex(0)}, Offset(1 << 20))
+          .status()
+          .ignore("only its lock matters");
+  });
+  int committed = 0;
+  for (int i = 0; i < 3000; ++i) {
+    std::atomic<bool> done{false};
+    const auto at = log->append({TopicId(7), PartitionIndex(0)}, batch(std::to_string(i)), Epoch(0),
+                                [&](AppendOutcome) { done.store(true); }, {.leads = true});
+    ASSERT_TRUE(at.ok()) << at.status().to_string();
+    log->lead();
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!done.load() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    ASSERT_TRUE(done.load()) << "append " << i << " is not committed";
+    ++committed;
+  }
+  over.store(true);
+  others.join();
+  EXPECT_EQ(committed, 3000);
+}
+
 TEST(Log, TopicsAreMadeNamedAndDeleted) {
   Opened o;
   ASSERT_TRUE(o.open().ok());

@@ -37,8 +37,9 @@ namespace {
 
 constexpr std::size_t kScratchBytes = 256u << 10;    // one recv
 constexpr std::size_t kSmallFrameBytes = 16u << 10;  // larger ones are accounted for before they are read
-constexpr std::size_t kTurnBytes = 4u << 20;         // read from one socket before the next has its turn
-constexpr std::size_t kGatherBytes = 64u << 10;      // small answers are joined up to this
+constexpr std::size_t kWakeBytesMax = 1u << 20;
+constexpr std::size_t kTurnBytes = 4u << 20;     // read from one socket before the next has its turn
+constexpr std::size_t kGatherBytes = 64u << 10;  // small answers are joined up to this
 constexpr std::size_t kSmallAnswerBytes = 16u << 10;
 constexpr std::size_t kPiecesMax = 64;                // of one sendmsg
 constexpr std::uint64_t kFileBytesAtOnce = 4u << 20;  // of one sendfile
@@ -118,6 +119,7 @@ class KafkaListener::State {
     std::size_t frame_bytes = 0;            // of the frame that is being read; 0: its size is
     std::size_t reserved = 0;               // of bytes_max, for that frame
     std::string ahead;                      // came with the last bytes, and has to wait
+    int wake_bytes = 1;                     // so many must have come before it is read
     bool reading = false;                   // a wait for readiness is under way
     bool paused = false;                    // it is not read: a limit is reached
     steady_clock::time_point progressed{};  // when the frame began, or the last kProgressBytes of it came
@@ -215,7 +217,9 @@ class KafkaListener::State {
   // Reading.
 
   void wait_readable(const ClientPtr& client) {
-    if (client->closed || client->reading) return;
+    if (client->closed) return;
+    wake_at(*client);
+    if (client->reading) return;
     const auto held = held_by(*client);
     if (!client->ahead.empty() || held || !admit(*client)) {
       if (held) broker_.counters().paused.add(*held);
@@ -230,6 +234,17 @@ class KafkaListener::State {
       if (error) return close(client);
       read(client);
     });
+  }
+
+  /// The kernel wakes this thread once the rest of a large request is there, not for each part of it; it also
+  /// lets the client send that much (tcp(7), SO_RCVLOWAT).
+  static void wake_at(Client& client) {
+    const std::size_t rest = client.frame_bytes == 0 ? 0 : client.frame_bytes - client.frame.size();
+    const int bytes = rest <= kSmallFrameBytes ? 1 : static_cast<int>(std::min(rest, kWakeBytesMax));
+    if (bytes == client.wake_bytes) return;
+    boost::system::error_code ignored;
+    client.socket.set_option(asio::socket_base::receive_low_watermark(bytes), ignored);
+    client.wake_bytes = bytes;
   }
 
   /// The limit for which no more of this client can be taken now. Who has a reservation can finish, and who
@@ -505,6 +520,14 @@ class KafkaListener::State {
 
   /// Closes connections that cost something and do nothing.
   void sweep() {
+    // What came of a request for which nobody was woken yet (wake_at) is progress, too.
+    std::vector<ClientPtr> waited;
+    for (const auto& [key, client] : clients_) {
+      if (client->wake_bytes > 1 && client->reading &&
+          steady_clock::now() - client->progressed > setup_.half_request_max)
+        waited.push_back(client);
+    }
+    for (const auto& client : waited) read(client);
     const auto now = steady_clock::now();
     std::vector<std::pair<ClientPtr, Limit>> over;
     for (const auto& [key, client] : clients_) {

@@ -3,10 +3,12 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <chrono>
 #include <cstdio>
 
 #include "server/config.h"
 #include "server/runtime.h"
+#include "server/scheduling.h"
 #include "server/verify.h"
 
 namespace afdg {
@@ -75,6 +77,9 @@ int Node::run() {
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, number);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  // Threads to come inherit it. A request passes several, and each would wait for whoever keeps the
+  // processors busy.
+  server::prefer_short_turns(std::chrono::microseconds(300));
   auto setup = setup_of(line->config, grids_, std::move(types_), plant_no_dedup_);
   setup.handle_signals = true;
   setup.say = [](const std::string& text) {

@@ -307,7 +307,7 @@ class Producing final : public std::enable_shared_from_this<Producing> {
             }
             self->done();
           },
-          log::CrcCheck::kCallerHasVerifiedTheseBytes);
+          {.crc = log::CrcCheck::kCallerHasVerifiedTheseBytes});
       if (!appended.ok()) {
         if (waits) --left_;
         // What comes after would overtake it.

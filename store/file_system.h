@@ -11,6 +11,9 @@
 
 namespace afdg::store {
 
+/// See File::bypass_cache(): a multiple of every common disk's block.
+inline constexpr std::size_t kDirectBytes = 4096;
+
 /// One open file. Positions and sizes in bytes.
 /// Thread-safety: reads and writes at different positions may run concurrently; anything else is the caller's
 /// to order. Errors: kDiskFull (nothing promised about the written range), kIo (names the path and errno's
@@ -28,6 +31,9 @@ class File {
   virtual Status sync() = 0;
   /// Starts writing the range to the disk without waiting and without a durability promise (sync_file_range).
   virtual void start_write_back(std::uint64_t at, std::uint64_t size) = 0;
+  /// From now on a write whose memory, place and size are multiples of kDirectBytes goes to the disk without
+  /// the page cache, where the file system can (O_DIRECT). For files that are written over and hardly read.
+  virtual void bypass_cache() {}
   virtual Status truncate(std::uint64_t size) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> size() const = 0;
   /// The operating system's descriptor for sendfile, or -1 when there is none.

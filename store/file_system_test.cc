@@ -5,6 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "store/testing/fault_file_system.h"
 #include "store/testing/file_system_suite.h"
 
@@ -48,6 +51,25 @@ TEST(PosixFileSystem, GivesADescriptorForSendfile) {
   const auto file = subject.files().open(subject.directory() + "/a", OpenMode::kCreate);
   ASSERT_TRUE(file.ok());
   EXPECT_GE((*file)->descriptor(), 0);
+}
+
+TEST(PosixFileSystem, WritesPastThePageCacheAndThroughItAreOneFile) {
+  PosixUnderTest subject;
+  const auto file = subject.files().open(subject.directory() + "/a", OpenMode::kCreate);
+  ASSERT_TRUE(file.ok());
+  AFDG_EXPECT_OK((*file)->write_at(0, std::string(3 * kDirectBytes, 'z')));
+  (*file)->bypass_cache();
+  alignas(kDirectBytes) static char block[2 * kDirectBytes];
+  std::fill(std::begin(block), std::end(block), 'd');
+  AFDG_EXPECT_OK((*file)->write_at(kDirectBytes, std::string_view(block, sizeof block)));
+  AFDG_EXPECT_OK((*file)->write_at(kDirectBytes + 10, std::string_view("cached")));            // not aligned
+  AFDG_EXPECT_OK((*file)->write_at(3 * kDirectBytes, std::string_view(block, kDirectBytes)));  // at the end
+  AFDG_EXPECT_OK((*file)->sync());
+  std::string all(4 * kDirectBytes, '\0');
+  AFDG_EXPECT_OK((*file)->read_at(0, all.size(), all.data()));
+  std::string expected = std::string(kDirectBytes, 'z') + std::string(3 * kDirectBytes, 'd');
+  expected.replace(kDirectBytes + 10, 6, "cached");
+  EXPECT_TRUE(all == expected);
 }
 
 TEST(PosixFileSystem, SaysThatADirectoryIsUnwritable) {

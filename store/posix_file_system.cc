@@ -9,7 +9,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -123,9 +125,14 @@ class PosixFile final : public File {
   }
 
   Status write_at(std::uint64_t at, std::string_view bytes) override {
+    int fd = direct_ && aligned(at, bytes) ? direct_->get() : descriptor_.get();
     while (!bytes.empty()) {
-      const ssize_t n = uninterrupted(
-          [&] { return ::pwrite(descriptor_.get(), bytes.data(), bytes.size(), static_cast<off_t>(at)); });
+      const ssize_t n =
+          uninterrupted([&] { return ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(at)); });
+      if (n < 0 && errno == EINVAL && fd != descriptor_.get()) {
+        fd = descriptor_.get();  // this disk wants another alignment
+        continue;
+      }
       if (n < 0) return os_error("write", path_, errno);
       if (n == 0) return os_error("write", path_, EIO);
       bytes.remove_prefix(static_cast<std::size_t>(n));
@@ -174,6 +181,11 @@ class PosixFile final : public File {
                             SYNC_FILE_RANGE_WRITE);
   }
 
+  void bypass_cache() override {
+    auto opened = open_descriptor("/proc/self/fd/" + std::to_string(descriptor_.get()), O_WRONLY | O_DIRECT);
+    if (opened.ok()) direct_.emplace(std::move(*opened));
+  }
+
   Status truncate(std::uint64_t size) override {
     if (uninterrupted([&] { return ::ftruncate(descriptor_.get(), static_cast<off_t>(size)); }) < 0) {
       return os_error("truncate", path_, errno);
@@ -191,7 +203,12 @@ class PosixFile final : public File {
   [[nodiscard]] const std::string& path() const noexcept override { return path_; }
 
  private:
+  static bool aligned(std::uint64_t at, std::string_view bytes) noexcept {
+    return (at | bytes.size() | reinterpret_cast<std::uintptr_t>(bytes.data())) % kDirectBytes == 0;
+  }
+
   Descriptor descriptor_;
+  std::optional<Descriptor> direct_;  ///< of the same file, for aligned writes
   std::string path_;
 };
 

@@ -59,11 +59,11 @@ void Connection::receive(std::string frame) {
   if (hang_up_) return;
   auto call = std::make_shared<Call>(weak_from_this(), std::move(frame));
   call->host_ = host_;
-  bytes_ += call->frame_.size() + kCallBytes;
-  broker_.counters().bytes += call->frame_.size() + kCallBytes;
+  bytes_ += call->frame_->size() + kCallBytes;
+  broker_.counters().bytes += call->frame_->size() + kCallBytes;
   ++broker_.counters().in_flight;
   calls_.push_back(call);
-  Result<Request> parsed = parse_request(call->frame_);
+  Result<Request> parsed = parse_request(*call->frame_);
   if (!parsed.ok()) return call->hang_up(parsed.error().text());
   produces_ = parsed->api->key == Key::kProduce;
   call->request_ = *parsed;
@@ -94,7 +94,7 @@ const log::FileRange& Connection::front_file(std::uint32_t source) const {
 
 void Connection::pop() {
   Call& call = *calls_.front();
-  const std::uint64_t held = call.frame_.size() + kCallBytes + call.out_.size();
+  const std::uint64_t held = call.frame_->size() + kCallBytes + call.out_.size();
   bytes_ -= held;
   broker_.counters().bytes -= held;
   if (call.hang_up_) {

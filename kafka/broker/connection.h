@@ -27,7 +27,7 @@ class Connection;
 class Call : public std::enable_shared_from_this<Call> {
  public:
   Call(std::weak_ptr<Connection> connection, std::string frame)
-      : connection_(std::move(connection)), frame_(std::move(frame)) {}
+      : connection_(std::move(connection)), frame_(std::make_shared<std::string>(std::move(frame))) {}
 
   [[nodiscard]] const Request& request() const noexcept { return request_; }
   [[nodiscard]] std::int16_t version() const noexcept { return request_.version; }
@@ -56,6 +56,14 @@ class Call : public std::enable_shared_from_this<Call> {
   void hang_up(std::string why);
   /// Bytes that live until the answer was sent.
   std::string_view keep(std::string bytes) { return kept_.emplace_back(std::move(bytes)); }
+  /// Part of the request, to be kept beyond the answer; null when that would keep much more than it.
+  [[nodiscard]] std::shared_ptr<char> share(std::string_view part) const {
+    const std::size_t at = static_cast<std::size_t>(part.data() - frame_->data());
+    if (part.data() < frame_->data() || at + part.size() > frame_->size() ||
+        part.size() < frame_->size() / kSharedPart)
+      return nullptr;
+    return {frame_, frame_->data() + at};
+  }
   /// A part of a file that the answer names by the number it returns (Records::external); read when it is
   /// sent.
   std::uint32_t keep(log::FileRange range) {
@@ -74,9 +82,10 @@ class Call : public std::enable_shared_from_this<Call> {
 
  private:
   friend class Connection;
+  static constexpr std::size_t kSharedPart = 8;
   void finish();
   std::weak_ptr<Connection> connection_;
-  std::string frame_;
+  std::shared_ptr<std::string> frame_;
   std::string host_;
   Request request_;
   Writer out_;

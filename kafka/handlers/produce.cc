@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kafka/broker/grids.h"
 #include "kafka/handlers/handlers.h"
@@ -167,21 +168,35 @@ Status send(Broker& broker, const std::shared_ptr<Produced>& produced, const Pla
   return {};
 }
 
-Status append(Broker& broker, const std::shared_ptr<Produced>& produced, const Place& place,
-              std::string_view records, std::size_t topic, std::size_t partition) {
+/// A batch that its topic takes.
+struct Checked {
+  std::size_t topic;
+  std::size_t partition;
+  Place place;
+  std::string_view stored;
+  std::int64_t append_time = -1;
+};
+
+Result<Checked> check_append(Broker& broker, Call& call, const Place& place, std::string_view records,
+                             std::size_t topic, std::size_t partition) {
   const TopicSettings& settings = place.topic->settings;
   static thread_local std::string unpacked;  // kept over many batches, not when one was large
-  const auto checked = check(*produced->call, settings, records, log::kUnpackedBytesMax, unpacked);
+  const auto checked = check(call, settings, records, log::kUnpackedBytesMax, unpacked);
   if (unpacked.capacity() > kUnpackedBytesKept) std::string().swap(unpacked);
   AFDG_ASSIGN(const log::ProducedBatch valid, checked);
-  std::int64_t append_time = -1;
-  AFDG_ASSIGN(const std::string_view stored,
-              with_times(broker, *produced->call, settings, valid, append_time));
-  const bool waits = !settings.relaxed;  // else it is answered before it is on the disk
+  Checked out{.topic = topic, .partition = partition, .place = place, .stored = {}};
+  AFDG_ASSIGN(out.stored, with_times(broker, call, settings, valid, out.append_time));
+  return out;
+}
+
+Status append(Broker& broker, const std::shared_ptr<Produced>& produced, const Checked& batch) {
+  const auto [topic, partition, place, stored, append_time] = batch;
+  const bool waits = !place.topic->settings.relaxed;  // else it is answered before it is on the disk
   if (waits) ++produced->left;
   const auto appended = broker.log().append(
       place.partition, stored, place.epoch,
-      [&broker, produced, topic, partition, waits](log::AppendOutcome outcome) {
+      [&broker, produced, topic = batch.topic, partition = batch.partition,
+       waits](log::AppendOutcome outcome) {
         if (!waits) return;
         broker.later([produced, topic, partition, outcome] {
           if (outcome != log::AppendOutcome::kCommitted)  // not known: an idempotent producer asks again
@@ -189,18 +204,32 @@ Status append(Broker& broker, const std::shared_ptr<Produced>& produced, const P
           produced->done();
         });
       },
-      log::CrcCheck::kCallerHasVerifiedTheseBytes);
+      {.crc = log::CrcCheck::kCallerHasVerifiedTheseBytes,
+       .owned = produced->call->share(stored),
+       .leads = true});
   if (!appended.ok()) {
     if (waits) --produced->left;
     return appended.error();
   }
   broker.appended();
-  broker.counters().produced_bytes.fetch_add(records.size(), std::memory_order_relaxed);
+  broker.counters().produced_bytes.fetch_add(stored.size(), std::memory_order_relaxed);
   produced->at(topic, partition).base_offset = appended->base.value();
   produced->at(topic, partition).log_append_time_ms = append_time;
   if (const auto ends = broker.log().ends(place.partition); ends.ok())
     produced->at(topic, partition).log_start_offset = ends->start.value();
   return {};
+}
+
+/// Refuses a batch that comes behind one which was refused.
+bool behind_refused(Produced& produced, std::size_t topic, std::size_t partition) {
+  const auto& asked = produced.request.topic_data[topic];
+  const auto& data = asked.partition_data[partition];
+  const auto batch = batch_identity(data.records.bytes());
+  RefusedBatches* earlier = produced.call->refused_batches();
+  if (!batch || earlier == nullptr || !earlier->waits(asked.name, data.index, *batch)) return false;
+  produced.refuse(topic, partition, ErrorCode::kOutOfOrderSequenceNumber,
+                  "an earlier batch of this producer was refused: send both again, in order");
+  return true;
 }
 
 }  // namespace
@@ -215,6 +244,7 @@ void handlers::produce(Broker& broker, const CallPtr& call) {
   if (request.acks < -1 || request.acks > 1) refused = ErrorCode::kInvalidRequiredAcks;
   if (request.transactional_id) refused = ErrorCode::kTransactionalIdAuthorizationFailed;
   produced->response.responses.reserve(request.topic_data.size());
+  std::vector<Checked> ready;
   for (std::size_t t = 0; t < request.topic_data.size(); ++t) {
     const auto& topic = request.topic_data[t];
     auto& out = produced->response.responses.emplace_back();
@@ -228,25 +258,29 @@ void handlers::produce(Broker& broker, const CallPtr& call) {
         produced->refuse(t, p, refused);
         continue;
       }
-      const auto batch = batch_identity(data.records.bytes());
-      if (RefusedBatches* earlier = call->refused_batches();
-          batch && earlier != nullptr && earlier->waits(topic.name, data.index, *batch)) {
-        produced->refuse(t, p, ErrorCode::kOutOfOrderSequenceNumber,
-                         "an earlier batch of this producer was refused: send both again, in order");
-        continue;
-      }
+      if (behind_refused(*produced, t, p)) continue;
       const Place place = find_partition(*view, topic.name, data.index);
       const bool to_agents = place.error == ErrorCode::kNone && place.topic->kind == TopicKind::kMessages;
       if (place.error != ErrorCode::kNone) {
         produced->refuse(t, p, place.error);
       } else if (!to_agents && place.topic->kind != TopicKind::kPlain) {
         produced->refuse(t, p, ErrorCode::kInvalidTopicException);
-      } else if (const Status taken =
-                     (to_agents ? send : append)(broker, produced, place, data.records.bytes(), t, p);
-                 !taken.ok()) {
-        produced->refuse(t, p, produce_error(taken.code()), taken.error().text());
+      } else if (to_agents) {
+        if (const Status taken = send(broker, produced, place, data.records.bytes(), t, p); !taken.ok())
+          produced->refuse(t, p, produce_error(taken.code()), taken.error().text());
+      } else if (auto checked = check_append(broker, *call, place, data.records.bytes(), t, p);
+                 checked.ok()) {
+        ready.push_back(*checked);
+      } else {
+        produced->refuse(t, p, produce_error(checked.code()), checked.error().text());
       }
     }
+  }
+  // All at once, so that they are in one commit.
+  for (const Checked& batch : ready) {
+    if (behind_refused(*produced, batch.topic, batch.partition)) continue;
+    if (const Status taken = append(broker, produced, batch); !taken.ok())
+      produced->refuse(batch.topic, batch.partition, produce_error(taken.code()), taken.error().text());
   }
   produced->done();
 }
