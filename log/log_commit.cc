@@ -343,6 +343,7 @@ bool Log::Impl::lead() {
     Commit last = Commit::kDone;
     while (last == Commit::kDone) last = commit_once();
     commit_mutex_.unlock();
+    if (last == Commit::kNoRoom) wake_segments(true);  // as the journal's thread does
     if (last != Commit::kNothing) return led;
     // A part may have been left while the lock was about to be given back.
     const std::lock_guard lock(queue_mutex_);
