@@ -52,13 +52,13 @@ def tool(program, *words, seconds=300):
 class Broker:
     """One that is measured: its name, address, process, and what its topics are made with."""
 
-    def __init__(self, name, address, pid, config=None):
+    def __init__(self, name, address, pid, config=()):
         self.name, self.address, self.pid, self.config = name, address, pid, config
 
     def topic(self, partitions=PARTITIONS):
         name = f"t{random.getrandbits(48):x}"
         if self.name != "null":
-            more = ("--config", self.config) if self.config else ()
+            more = [word for one in self.config for word in ("--config", one)]
             tool("TopicCommand", "--bootstrap-server", self.address, "--create", "--topic", name, "--partitions", partitions, *more)
         return name
 
@@ -101,13 +101,22 @@ def memory_in_use(folder):
     program = f"import mmap, sys; kept = mmap.mmap(-1, {held}, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE); print('held', flush=True); sys.stdin.read()"
     holder = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     holder.stdout.readline()
-    chunk = bytes(64 << 20)
-    with open(folder / "cached", "wb") as file:
+    cached, chunk = folder / "cached", bytes(64 << 20)
+    with open(cached, "wb") as file:
         for _ in range(KEPT // len(chunk)):
             file.write(chunk)
         os.fsync(file.fileno())
+
+    def refill():
+        """After topics were removed: memory that is free for two seconds is given back to the host."""
+        os.sync()
+        with open(cached, "rb", buffering=0) as file:
+            buffer = bytearray(len(chunk))
+            while file.readinto(buffer):
+                pass
+
     try:
-        yield
+        yield refill
     finally:
         holder.stdin.close()
         holder.wait()
@@ -117,7 +126,7 @@ def median(rows, key):
     return statistics.median(row[key] for row in rows)
 
 
-def produce(brokers, folder, args, result):
+def produce(brokers, folder, refill, args, result):
     for name, (size, batch, about) in PRODUCE.items():
         payloads = payload_file(folder, size)
         rows, made = {broker.name: [] for broker in brokers}, []
@@ -125,10 +134,12 @@ def produce(brokers, folder, args, result):
             for broker in (*brokers[turn % len(brokers):], *brokers[:turn % len(brokers)]):
                 topic = broker.topic()
                 made.append((broker, topic))
+                os.sync()  # what another left to be written is not to be written beside this one
                 rate, p99, cpu = broker.produce(topic, payloads, about[broker.name] * args.seconds, batch)
                 rows[broker.name].append({"rate": rate, "p99": p99, "cpu": cpu})
         for broker, topic in made:
             broker.remove(topic)
+        refill()
         told = {who: {key: median(got, key) for key in ("rate", "p99", "cpu")} for who, got in rows.items()}
         result[f"produce, {name}"] = told
         ours = told["ours"]
@@ -246,22 +257,23 @@ def main():
     parts, result = args.only.split(","), {}
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        stack.enter_context(memory_in_use(folder))
+        refill = stack.enter_context(memory_in_use(folder))
         node = lab.Node(lab.BIN, folder, kafka=f"127.0.0.1:{lab.free_port()}")
         node.start()
-        nothing = subprocess.Popen([lab.BIN / "null_broker_bench"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        nothing = subprocess.Popen([lab.BIN / "null_broker_bench"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True)
         started = subprocess.run([PEER, "start", folder / "kafka"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
         try:
             address, pid = started.stdout.split()[:2]
             ours = Broker("ours", node.kafka, node.process.pid)
-            synced, kafka = Broker("synced", address, int(pid), "flush.messages=1"), Broker("kafka", address, int(pid))
+            at_once = "file.delete.delay.ms=100"  # not a minute later, beside another's turn
+            synced, kafka = Broker("synced", address, int(pid), ["flush.messages=1", at_once]), Broker("kafka", address, int(pid), [at_once])
             null = Broker("null", f"127.0.0.1:{int(nothing.stdout.readline())}", nothing.pid)
             for broker in (ours, synced, kafka):  # a JVM is slow at first
                 topic = broker.topic()
                 broker.produce(topic, payload_file(folder, 1024), 20_000 if broker is synced else 400_000, None)
                 broker.remove(topic)
             if "produce" in parts:
-                produce((ours, synced, kafka, null), folder, args, result)
+                produce((ours, synced, kafka, null), folder, refill, args, result)
             if "consume" in parts:
                 consume((ours, kafka), folder, args, result)
             if "latency" in parts:

@@ -53,10 +53,10 @@ class Node:
         self.port, self.http = free_port(), free_port()
 
     def start(self):
-        """Seconds until `ready`."""
+        """Seconds until `ready`. In a session of its own, as Kafka is: the kernel shares processors between sessions (sched(7), autogroup)."""
         began = time.monotonic()
         self.process = subprocess.Popen([self.bin / "afdgd", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--kafka", self.kafka, "--http", f"127.0.0.1:{self.http}"],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=open(self.scratch / "log", "ab"), text=True)
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=open(self.scratch / "log", "ab"), text=True, start_new_session=True)
         self.lines = []
         for line in self.process.stdout:
             self.lines.append(line.strip())

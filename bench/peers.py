@@ -91,7 +91,7 @@ def main():
         redis_port = lab.free_port()
         node.start()
         redis = subprocess.Popen(["redis-server", "--port", str(redis_port), "--bind", "127.0.0.1", "--dir", scratch, "--appendonly", "yes",
-                                  "--appendfsync", "always", "--save", ""], stdin=subprocess.DEVNULL, stdout=open(scratch / "redis.log", "wb"), stderr=subprocess.STDOUT)
+                                  "--appendfsync", "always", "--save", ""], stdin=subprocess.DEVNULL, stdout=open(scratch / "redis.log", "wb"), stderr=subprocess.STDOUT, start_new_session=True)
         lab.wait_port(redis_port)
         node.create_grid(args.regions)
 

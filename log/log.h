@@ -335,9 +335,10 @@ class Log {
   /// refused. False on a full disk, where appends are to be refused.
   [[nodiscard]] bool crowded() const noexcept;
 
-  /// Commits what is pending, if nobody else is committing; for a thread that is idle and would only wait.
-  /// True when it led.
+  /// Commits what is pending, if nobody else is committing and it is at most kLeadBytesMax: for more the
+  /// disk takes long enough that the journal's thread does it while the caller goes on. True when it led.
   bool lead();
+  static constexpr std::uint64_t kLeadBytesMax = 128u << 10;
   /// kNone: commits, then does a round of segment work. Returns whether there was anything to do.
   bool pump();
   /// kNone: compacts the partition that needs it most. Returns whether one did.

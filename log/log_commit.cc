@@ -327,16 +327,26 @@ void Log::Impl::commit_all() {
   }
 }
 
+bool Log::Impl::worth_handing_over() {
+  if (options_.threads == LogThreads::kNone) return false;
+  const std::lock_guard lock(queue_mutex_);
+  return pending_bytes_ > kLeadBytesMax;
+}
+
+void Log::Impl::wake_journal() {
+  std::unique_lock lock(queue_mutex_);
+  const bool wake = journal_sleeping_ && !commit_blocked_ && pending_front_ < pending_.size();
+  if (wake) journal_sleeping_ = false;
+  lock.unlock();
+  if (wake) journal_wake_.notify_one();
+}
+
 bool Log::Impl::lead() {
   bool led = false;
   for (;;) {
-    if (!commit_mutex_.try_lock()) {
-      // Whoever has it may have it for something else, and push() woke nobody.
-      std::unique_lock lock(queue_mutex_);
-      const bool wake = journal_sleeping_ && !commit_blocked_ && pending_front_ < pending_.size();
-      if (wake) journal_sleeping_ = false;
-      lock.unlock();
-      if (wake) journal_wake_.notify_one();
+    // Whoever has the lock may have it for something else, and push() woke nobody.
+    if (worth_handing_over() || !commit_mutex_.try_lock()) {
+      wake_journal();
       return led;
     }
     led = true;

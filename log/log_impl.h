@@ -165,6 +165,9 @@ class Log::Impl {
   /// Commits until nothing is pending or it cannot; takes the lock.
   void commit_all();
   bool lead();
+  [[nodiscard]] bool worth_handing_over();
+  /// Wakes the journal's thread if it sleeps and there is something to commit.
+  void wake_journal();
   void journal_thread();
   Status submit_and_wait(const PartRef& part);
   Status drain();
