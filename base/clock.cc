@@ -12,6 +12,12 @@ Monotonic SystemClock::monotonic() const {
   return std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now());
 }
 
+Timestamp SystemClock::deadline_time() const {
+  static const auto began =
+      now() - std::chrono::floor<std::chrono::milliseconds>(monotonic().time_since_epoch());
+  return began + std::chrono::floor<std::chrono::milliseconds>(monotonic().time_since_epoch());
+}
+
 std::uint64_t SeededRandom::next() {
   // splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
   std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ULL);

@@ -16,6 +16,9 @@ class Clock {
   virtual ~Clock() = default;
   [[nodiscard]] virtual Timestamp now() const = 0;
   [[nodiscard]] virtual Monotonic monotonic() const = 0;
+  /// What deadlines are counted on: the time of day as it was when the process began, and what monotonic()
+  /// went on since. A jump of now() moves no deadline of this process.
+  [[nodiscard]] virtual Timestamp deadline_time() const = 0;
 };
 
 /// The machine's clocks. Thread-safety: safe.
@@ -23,6 +26,7 @@ class SystemClock final : public Clock {
  public:
   [[nodiscard]] Timestamp now() const override;
   [[nodiscard]] Monotonic monotonic() const override;
+  [[nodiscard]] Timestamp deadline_time() const override;
 };
 
 /// A clock that a test moves. Starts at 2001-01-01T00:00Z. Thread-safety: confined.
@@ -30,13 +34,19 @@ class ManualClock final : public Clock {
  public:
   [[nodiscard]] Timestamp now() const override { return now_; }
   [[nodiscard]] Monotonic monotonic() const override { return monotonic_; }
+  [[nodiscard]] Timestamp deadline_time() const override {
+    return kBegin + std::chrono::duration_cast<std::chrono::milliseconds>(monotonic_.time_since_epoch());
+  }
   void advance(std::chrono::milliseconds by) {
     now_ += by;
     monotonic_ += by;
   }
+  /// Somebody sets the wall clock.
+  void jump(std::chrono::milliseconds by) { now_ += by; }
 
  private:
-  Timestamp now_{std::chrono::milliseconds(978307200000)};
+  static constexpr Timestamp kBegin{std::chrono::milliseconds(978307200000)};
+  Timestamp now_ = kBegin;
   Monotonic monotonic_{};
 };
 

@@ -162,12 +162,14 @@ def consume(brokers, folder, args, result):
             cpu = lab.cpu_seconds(broker.pid) - before
             fields = text.strip().splitlines()[-1].split(", ")
             raw = subprocess.run([sys.executable, lab.ROOT / "bench/kafka_fetch.py", broker.address, topics[broker.name], str(PARTITIONS), "--passes", "4"], capture_output=True, text=True, check=True)
-            passes = [json.loads(line)["megabytes_per_second"] for line in raw.stdout.splitlines()]
-            rows[broker.name].append({"rate": float(fields[5]), "fetch_rate": float(fields[9]), "cpu": cpu / (records * 1024 / GB), "raw": max(passes)})
-    told = {who: {key: median(got, key) for key in ("rate", "fetch_rate", "cpu", "raw")} for who, got in rows.items()}
+            passes = [json.loads(line) for line in raw.stdout.splitlines()]
+            row = {"rate": float(fields[5]), "fetch_rate": float(fields[9]), "cpu": cpu / (records * 1024 / GB)}
+            row |= {f"raw, {kind}": max(one["megabytes_per_second"] for one in passes if one["kind"] == kind) for kind in ("read", "dropped")}
+            rows[broker.name].append(row)
+    told = {who: {key: median(got, key) for key in got[0]} for who, got in rows.items()}
     result["consume"] = told
     for who, one in told.items():
-        print(f"consume: {who} {one['rate']:,.0f}/s (without the group's start {one['fetch_rate']:,.0f}/s), {one['cpu']:.2f} CPU s/GB, raw fetch {one['raw']:,.0f} MB/s", flush=True)
+        print(f"consume: {who} {one['rate']:,.0f}/s (without the group's start {one['fetch_rate']:,.0f}/s), {one['cpu']:.2f} CPU s/GB, raw fetch {one['raw, read']:,.0f} MB/s, answers dropped {one['raw, dropped']:,.0f} MB/s", flush=True)
     for broker in brokers:
         broker.remove(topics[broker.name])
 

@@ -188,7 +188,7 @@ struct AppendHow {
   CrcCheck crc = CrcCheck::kHere;
   /// Keeps the batch's first byte and all others alive: they are the log's from then on, which writes the
   /// offset and the epoch into them. Null: they are copied.
-  std::shared_ptr<char> owned;
+  std::shared_ptr<char> owned{};
   /// The caller calls lead() soon: nobody else needs to be woken to commit.
   bool leads = false;
 };

@@ -655,7 +655,9 @@ TEST(LogClean, GoesOnBesideAppendsReadsAndDeletions) {
     expected[key] = std::to_string(i) + std::string(60, 'v');
     builder.add(clock.now(), key, expected[key]);
     ASSERT_TRUE(log->append(kA, builder.seal(Offset(0), Epoch(1)), Epoch(1), nullptr).ok());
-    if (i % 50 == 0) ASSERT_TRUE(log->drain().ok());
+    if (i % 50 == 0) {
+      ASSERT_TRUE(log->drain().ok());
+    }
   }
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (log->describe(kA)->bytes > 60'000 && std::chrono::steady_clock::now() < until)

@@ -49,6 +49,7 @@ class SettableClock final : public Clock {
  public:
   [[nodiscard]] Timestamp now() const override { return wall; }
   [[nodiscard]] Monotonic monotonic() const override { return ticks; }
+  [[nodiscard]] Timestamp deadline_time() const override { return wall; }
   Timestamp wall{std::chrono::milliseconds(978307200000)};
   Monotonic ticks{};
 };

@@ -586,17 +586,17 @@ TEST(Log, RetentionGoesBySizeAndNeverPastWhatARegionApplied) {
 TEST(Log, TheLongestRetentionKeepsForEver) {
   Opened o;
   ASSERT_TRUE(o.open().ok());
-  constexpr TopicPartition kPlain{TopicId(50), PartitionIndex(0)};
+  constexpr TopicPartition kKept{TopicId(50), PartitionIndex(0)};
   TopicOptions topic;
   topic.segment_bytes = 2000;
   topic.segment_age = topic.delete_retention = topic.min_compaction_lag = std::chrono::milliseconds::max();
   topic.retention_age = topic.max_compaction_lag = std::chrono::milliseconds::max();
-  ASSERT_TRUE(o.log->create_partition(kPlain, "kept", topic).ok());
+  ASSERT_TRUE(o.log->create_partition(kKept, "kept", topic).ok());
   const auto fill = [&] {
     for (int i = 0; i < 30; ++i) {
       BatchBuilder builder;
       builder.add(o.clock.now(), "k", std::string(500, 'm'));
-      ASSERT_TRUE(o.log->append(kPlain, builder.seal(Offset(0), Epoch(1)), Epoch(1), nullptr).ok());
+      ASSERT_TRUE(o.log->append(kKept, builder.seal(Offset(0), Epoch(1)), Epoch(1), nullptr).ok());
       o.log->pump();
     }
     o.clock.advance(std::chrono::hours(24 * 365));
@@ -604,15 +604,15 @@ TEST(Log, TheLongestRetentionKeepsForEver) {
     }
   };
   fill();
-  ASSERT_GT(o.log->describe(kPlain)->segments, 2u);
-  EXPECT_EQ(o.log->ends(kPlain)->start, Offset(0));
+  ASSERT_GT(o.log->describe(kKept)->segments, 2u);
+  EXPECT_EQ(o.log->ends(kKept)->start, Offset(0));
   topic.cleanup_compact = true;
-  ASSERT_TRUE(o.log->create_partition(kPlain, "kept", topic).ok());
+  ASSERT_TRUE(o.log->create_partition(kKept, "kept", topic).ok());
   EXPECT_FALSE(o.log->clean()) << "nothing is ever as old as the longest lag";
   topic.retention_age = std::chrono::hours(1);
-  ASSERT_TRUE(o.log->create_partition(kPlain, "kept", topic).ok());
+  ASSERT_TRUE(o.log->create_partition(kKept, "kept", topic).ok());
   fill();
-  EXPECT_GT(o.log->ends(kPlain)->start, Offset(0));
+  EXPECT_GT(o.log->ends(kKept)->start, Offset(0));
 }
 
 TEST(Log, ManyThreadsShareCommitsAndEachKeepsItsOrder) {

@@ -125,7 +125,7 @@ bool RegionCore::refuse_early(const Inbound& m, const agents::HandlerInfo*& hand
       return refuse(Code::kInvalidArgument,
                     "message " + quoted(m.message) + " only reads: request it instead of sending it");
     }
-    if (m.deadline != Timestamp() && clock_.now() >= m.deadline && m.identity.request_id.empty() &&
+    if (m.deadline != Timestamp() && clock_.deadline_time() >= m.deadline && m.identity.request_id.empty() &&
         m.identity.session == 0) {
       return refuse(Code::kDeadlineExceeded,
                     "the deadline passed before " + quoted(m.message) + " was logged: it did nothing");
@@ -187,7 +187,7 @@ void RegionCore::handle(const Inbound& m) {
     inbox_dirty_.insert(m.identity.source_region);
   }
   if (queue_.empty() && view.offset >= careful_until_) {
-    turn_now_ = now;
+    turn_now_ = clock_.deadline_time();
     run(view, Status(), &m.ticket, 1);
     if (!queue_.empty()) run_queue(kTurnsInline);
     return;

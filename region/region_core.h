@@ -253,7 +253,7 @@ class RegionCore {
   std::map<std::string_view, Write*> write_index_;  ///< of all of them when there are many, else empty
   std::size_t write_count_ = 0;
   std::size_t write_bytes_ = 0;
-  Timestamp turn_now_;          ///< when it began
+  Timestamp turn_now_;          ///< when it began, as deadlines are counted
   Live* turn_agent_ = nullptr;  ///< that the turn's writes are of
   std::vector<Staged> sends_;
   std::string scratch_, answer_, converted_;

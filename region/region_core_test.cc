@@ -247,7 +247,7 @@ TEST_F(RegionCoreTest, RefusesBeforeLogging) {
                  .message = "Increment",
                  .payload = payload,
                  .identity = {},
-                 .deadline = clock_.now()})
+                 .deadline = clock_.deadline_time()})
                 .code,
             Code::kDeadlineExceeded);
   const Answer json = raw({.type = "ledger",
@@ -262,6 +262,28 @@ TEST_F(RegionCoreTest, RefusesBeforeLogging) {
       raw({.type = "l\xff", .key = "a", .message = "Increment", .payload = payload, .identity = {}});
   EXPECT_THAT(odd.text, HasSubstr("l\\xff"));
   EXPECT_EQ(logged(), 0U);
+}
+
+TEST_F(RegionCoreTest, ADeadlineStaysWhereItIsWhenTheWallClockJumps) {
+  open();
+  const std::string payload = increment("x", 1);
+  const auto ask_until = [&](Timestamp deadline) {
+    return raw({.type = "ledger",
+                .key = "a",
+                .message = "Increment",
+                .payload = payload,
+                .identity = {},
+                .deadline = deadline})
+        .code;
+  };
+  const Timestamp deadline = clock_.deadline_time() + std::chrono::seconds(2);
+  clock_.jump(std::chrono::hours(24));
+  EXPECT_EQ(ask_until(deadline), Code::kOk);
+  clock_.jump(-std::chrono::hours(72));
+  clock_.advance(std::chrono::seconds(1));
+  EXPECT_EQ(ask_until(deadline), Code::kOk);
+  clock_.advance(std::chrono::seconds(1));
+  EXPECT_EQ(ask_until(deadline), Code::kDeadlineExceeded);
 }
 
 TEST_F(RegionCoreTest, UndecodableBytesAreALoggedAndRememberedError) {

@@ -243,7 +243,7 @@ bool RegionCore::run_queue(std::size_t turns_max) {
     queue_bytes_ -= entry.bytes();
     const MessageView view = entry.view();
     if (const std::string text = identity_text(view); !text.empty()) queued_identities_.erase(text);
-    turn_now_ = clock_.now();
+    turn_now_ = clock_.deadline_time();
     run(view, entry.fault, entry.tickets.data(), entry.tickets.size());
   }
   return !queue_.empty();

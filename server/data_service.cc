@@ -77,7 +77,7 @@ RpcMethod unary_data(const DataParts& parts, bool send) {
         view.content = call.has_json() ? region::Content::kJson : region::Content::kProtobuf;
         view.want = send ? region::Want::kReceipt : region::Want::kAnswer;
         view.request_id = call.request_id();
-        view.deadline_unix_ms = deadline_ms(call.timeout_ms(), deadline, parts.clock->now());
+        view.deadline_unix_ms = deadline_ms(call.timeout_ms(), deadline, *parts.clock);
         parts.router->dispatch(frame, sink, sink);
       });
 }
@@ -162,7 +162,7 @@ class FanoutCall final : public CallSink, public RpcHandler, public std::enable_
                                               std::to_string(parts_.fanout_targets_max) + ": split it");
     }
     regions_ = grid->grid.regions;
-    deadline_ = deadline_ms(request->timeout_ms(), call_->deadline(), parts_.clock->now());
+    deadline_ = deadline_ms(request->timeout_ms(), call_->deadline(), *parts_.clock);
     timeout_ = request->timeout_ms();
     feeding_ = request->all();
     for (auto& key : *request->mutable_keys()) keys_.push_back(std::move(key));
@@ -269,7 +269,7 @@ class FanoutCall final : public CallSink, public RpcHandler, public std::enable_
       view.request_id = request_->request_id();
       // Each target has the whole time from when its message leaves.
       view.deadline_unix_ms =
-          timeout_ > 0 ? parts_.clock->now().time_since_epoch().count() + timeout_ : deadline_;
+          timeout_ > 0 ? parts_.clock->deadline_time().time_since_epoch().count() + timeout_ : deadline_;
     }
     parts_.router->dispatch(frame, std::make_shared<Owner>(Owner{keys, request_}), shared_from_this());
   }
@@ -293,13 +293,11 @@ class FanoutCall final : public CallSink, public RpcHandler, public std::enable_
 }  // namespace
 
 std::int64_t deadline_ms(std::int64_t timeout_ms, std::chrono::system_clock::time_point deadline,
-                         Timestamp now) {
-  std::int64_t at = now.time_since_epoch().count() +
-                    (timeout_ms > 0 ? std::min<std::int64_t>(timeout_ms, 86'400'000) : kTimeoutStandard);
-  if (timeout_ms <= 0 && deadline != std::chrono::system_clock::time_point::max()) {
-    at = std::chrono::duration_cast<std::chrono::milliseconds>(deadline.time_since_epoch()).count();
-  }
-  return at;
+                         const Clock& clock) {
+  std::int64_t left = timeout_ms > 0 ? std::min<std::int64_t>(timeout_ms, 86'400'000) : kTimeoutStandard;
+  if (timeout_ms <= 0 && deadline != std::chrono::system_clock::time_point::max())
+    left = std::chrono::floor<std::chrono::milliseconds>(deadline - clock.now()).count();
+  return clock.deadline_time().time_since_epoch().count() + left;
 }
 
 RpcMethod request_method(const DataParts& parts) { return unary_data(parts, false); }

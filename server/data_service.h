@@ -23,8 +23,9 @@ RpcMethod send_method(const DataParts& parts);
 /// to be written.
 RpcMethod fanout_method(const DataParts& parts);
 
-/// When a call's agent must have begun: the caller's own timeout, gRPC's deadline, or 10 s; ms since 1970.
+/// When a call's agent must have begun: the caller's own timeout, gRPC's deadline, or 10 s; ms of
+/// Clock::deadline_time().
 [[nodiscard]] std::int64_t deadline_ms(std::int64_t timeout_ms,
-                                       std::chrono::system_clock::time_point deadline, Timestamp now);
+                                       std::chrono::system_clock::time_point deadline, const Clock& clock);
 
 }  // namespace afdg::server

@@ -113,12 +113,12 @@ class ForwardStream final : public Operation, public std::enable_shared_from_thi
     const std::lock_guard lock(mutex_);
     if (broken_) return false;
     std::string frame;
-    append_frame_head(frame, grid, session, true, SystemClock().now());
+    append_frame_head(frame, grid, session, true, SystemClock().deadline_time());
     const std::size_t head = frame.size();
     for (const CallView& call : calls) {
       if (frame.size() > head && frame.size() + call.payload.size() > kFrameBytesMax) {
         frames_.push_back(std::exchange(frame, {}));
-        append_frame_head(frame, grid, session, true, SystemClock().now());
+        append_frame_head(frame, grid, session, true, SystemClock().deadline_time());
       }
       CallView renumbered = call;
       renumbered.id = next_++;

@@ -22,7 +22,7 @@ class Stream final : public CallSink, public RpcHandler, public std::enable_shar
                                                  " bytes is no afdg.v1.CallFrame: check the client"));
       return;
     }
-    count_deadlines_from(frame, SystemClock().now());
+    count_deadlines_from(frame, SystemClock().deadline_time());
     {
       const std::lock_guard lock(mutex_);
       calls_ += static_cast<std::uint32_t>(frame.calls.size());

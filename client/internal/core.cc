@@ -194,7 +194,7 @@ Status Core::start(const Call& call, Callback* done, Slot** blocking) {
   const auto budget = call.deadline.count() > 0 ? call.deadline : setup_.options.deadline;
   const Monotonic deadline = clock_.monotonic() + budget;
   CallBody body = call.body;
-  body.deadline_unix_ms = (clock_.now() + budget).time_since_epoch().count();
+  body.deadline_unix_ms = (clock_.deadline_time() + budget).time_since_epoch().count();
   const std::uint32_t key_hash = murmur2(body.key);
   thread_local std::string scratch;
   scratch.clear();
@@ -331,7 +331,7 @@ bool Core::build_frame(LinkState& link, std::string& frame) {
     if (grid == nullptr) {
       grid = slot->grid;
       frame.reserve(std::min(kFrameBytesMax, link.queue.size() * (slot->body.size() + 64)) + 64);
-      append_frame_head(frame, grid->name, setup_.session, clock_.now());
+      append_frame_head(frame, grid->name, setup_.session, clock_.deadline_time());
     }
     link.queue.pop_front();
     const RegionState& region = grid->regions[slot->region];
@@ -389,7 +389,7 @@ void Core::say_farewell(Lock& lock) {
       body.clear();
       append_call_body(body, {.type = grid->type, .key = key, .message = grid->message});
       std::string& frame = of_link[grid->regions[index].link];
-      if (frame.empty()) append_frame_head(frame, name, setup_.session, clock_.now());
+      if (frame.empty()) append_frame_head(frame, name, setup_.session, clock_.deadline_time());
       append_call(frame, body,
                   {.id = 0, .region = index, .sequence = kSessionOver, .answered_below = kSessionOver});
       ++farewells_;

@@ -89,7 +89,7 @@ Result<std::string> Region::call(std::string_view type, std::string_view key, st
   } else {
     m.identity.request_id = options.request_id;
   }
-  if (options.deadline.count() != 0) m.deadline = impl_->clock.now() + options.deadline;
+  if (options.deadline.count() != 0) m.deadline = impl_->clock.deadline_time() + options.deadline;
   m.ticket = ++impl_->ticket;
   impl_->want = want;
   impl_->answer.reset();
