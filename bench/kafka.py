@@ -43,7 +43,7 @@ PRODUCE = {
 
 def tool(program, *words, seconds=300):
     done = subprocess.run([PEER, "tool", f"org.apache.kafka.tools.{program}", *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds,
-                          env=dict(os.environ, KAFKA_HEAP="512m"), check=False)
+                          env=dict(os.environ, KAFKA_HEAP="512m"), check=False, start_new_session=True)
     if done.returncode != 0:
         sys.exit(f"{program} {words}: exit {done.returncode}: {done.stdout[-1000:]}{done.stderr[-2000:]}")
     return done.stdout
@@ -189,7 +189,7 @@ def latency(brokers, args, result):
         print(f"EndToEndLatency: {who} average {one['average']:.2f} ms, p50 {one['p50']:.0f}, p99 {one['p99']:.0f}", flush=True)
 
 
-def agents(node, ours, null, folder, args, result):
+def agents(node, ours, null, folder, refill, args, result):
     """2,000 agent requests a second: alone, beside a producer that goes as fast as it can, and beside one that gives its records to the null
     broker: what that costs is the processors' that the producer takes."""
     payloads = payload_file(folder, 1024)
@@ -199,7 +199,7 @@ def agents(node, ours, null, folder, args, result):
     rows = {"alone": [], "beside": [], "beside, null broker": []}
     for _ in range(args.rounds):
         rows["alone"].append(node.afdg(*words))
-        for name, broker, a_second in (("beside", ours, 330e3), ("beside, null broker", null, 600e3)):
+        for name, broker, a_second in (("beside", ours, 500e3), ("beside, null broker", null, 900e3)):
             topic = broker.topic()
             producer = threading.Thread(target=broker.produce, args=(topic, payloads, a_second * (args.seconds + 5), 131072))
             producer.start()
@@ -209,6 +209,7 @@ def agents(node, ours, null, folder, args, result):
                 sys.exit("the producer ended before the requests: give it more records")
             producer.join()
             broker.remove(topic)
+            refill()
     result["agents"] = told = {who: {key: median(got, key) for key in ("p50_us", "p99_us", "per_second")} for who, got in rows.items()}
     for who, one in told.items():
         print(f"agents {who}: {one['per_second']:,.0f}/s, p50 {one['p50_us'] / 1000:.2f} ms, p99 {one['p99_us'] / 1000:.2f} ms")
@@ -281,7 +282,7 @@ def main():
             if "latency" in parts:
                 latency((ours, synced, kafka), args, result)
             if "agents" in parts:
-                agents(node, ours, null, folder, args, result)
+                agents(node, ours, null, folder, refill, args, result)
             if "idle" in parts:
                 idle(node, result)
         finally:

@@ -73,7 +73,7 @@ class Node:
         return [str(self.bin / "afdg"), "-s", f"127.0.0.1:{self.port}", "-g", "bench", "-o", "json", *map(str, words)]
 
     def afdg(self, *words):
-        done = subprocess.run(self.command(*words), check=False, capture_output=True, text=True)
+        done = subprocess.run(self.command(*words), check=False, capture_output=True, text=True, start_new_session=True)
         if done.returncode not in (0, 1):
             sys.exit(f"afdg {words}: exit {done.returncode}: {done.stderr}")
         return json.loads(done.stdout) if done.stdout.strip() else None
