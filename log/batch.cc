@@ -21,7 +21,7 @@ std::int16_t i16(std::string_view b, std::size_t where) noexcept {
 }
 
 /// Kafka's zigzag varint; false when it is longer than ten bytes or the bytes end.
-bool take_zigzag(std::string_view& left, std::int64_t& out) noexcept {
+bool take_long_zigzag(std::string_view& left, std::int64_t& out) noexcept {
   std::uint64_t v = 0;
   for (std::size_t i = 0; i < left.size() && i < 10; ++i) {
     const auto b = static_cast<std::uint8_t>(left[i]);
@@ -34,6 +34,15 @@ bool take_zigzag(std::string_view& left, std::int64_t& out) noexcept {
     }
   }
   return false;
+}
+
+/// Nearly all of a record's are one byte.
+inline bool take_zigzag(std::string_view& left, std::int64_t& out) noexcept {
+  if (left.empty() || (left.front() & 0x80) != 0) return take_long_zigzag(left, out);
+  const auto v = static_cast<std::uint8_t>(left.front());
+  left.remove_prefix(1);
+  out = static_cast<std::int64_t>(v >> 1) ^ -static_cast<std::int64_t>(v & 1);
+  return true;
 }
 
 /// A zigzag length (-1: absent), then the bytes.

@@ -338,7 +338,7 @@ class Log {
   /// Commits what is pending, if nobody else is committing and it is at most kLeadBytesMax: for more the
   /// disk takes long enough that the journal's thread does it while the caller goes on. True when it led.
   bool lead();
-  static constexpr std::uint64_t kLeadBytesMax = 128u << 10;
+  static constexpr std::uint64_t kLeadBytesMax = 384u << 10;
   /// kNone: commits, then does a round of segment work. Returns whether there was anything to do.
   bool pump();
   /// kNone: compacts the partition that needs it most. Returns whether one did.

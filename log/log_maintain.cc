@@ -7,7 +7,7 @@ namespace afdg::log {
 namespace {
 
 /// How long the segment thread lets batches gather, so that one write carries many commits.
-constexpr std::chrono::milliseconds kGather{3};
+constexpr std::chrono::milliseconds kGather{10};
 constexpr std::chrono::milliseconds kGrowPace{5};
 constexpr std::chrono::seconds kRetentionPace{5};
 

@@ -153,6 +153,7 @@ class KafkaListener::State {
       context_.poll();
       broker_.round_end();
       flush();
+      read_on();
       resume();
     }
     broker_.stop();
@@ -161,6 +162,7 @@ class KafkaListener::State {
     while (!clients_.empty()) close(clients_.begin()->second);
     dirty_.clear();
     paused_.clear();
+    was_read_.clear();
   }
 
   void accept() {
@@ -278,7 +280,8 @@ class KafkaListener::State {
   void read(const ClientPtr& client) {
     const int fd = client->socket.native_handle();
     if (!client->ahead.empty() && !consume(*client, std::exchange(client->ahead, {}))) return close(client);
-    for (std::size_t total = 0; total < kTurnBytes && client->ahead.empty() && admit(*client);) {
+    std::size_t total = 0;
+    while (total < kTurnBytes && client->ahead.empty() && admit(*client)) {
       // The rest of a frame goes to its place, and what comes behind it to the scratch buffer. Memory grows
       // with what arrives, not with what is announced.
       const std::size_t before = client->frame.size();
@@ -312,7 +315,17 @@ class KafkaListener::State {
       }
       if (bytes < room) break;
     }
+    // What this thread commits itself (Log::lead) is to be on its way before more is read: a client with a few
+    // requests under way then sends the next while the first are committed, instead of waiting for all of them.
+    if (total <= log::Log::kLeadBytesMax) return was_read_.push_back(client);
     wait_readable(client);
+  }
+
+  /// Once the round is over.
+  void read_on() {
+    std::vector<ClientPtr> now;
+    now.swap(was_read_);
+    for (const auto& client : now) wait_readable(client);
   }
 
   /// Cuts bytes into frames. False: what comes is no Kafka.
@@ -570,6 +583,7 @@ class KafkaListener::State {
   std::unordered_map<Client*, ClientPtr> clients_;
   std::vector<ClientPtr> dirty_;
   std::vector<ClientPtr> paused_;
+  std::vector<ClientPtr> was_read_;  // in this round, and not waited for
   bool looking_again_ = false;
 };
 
