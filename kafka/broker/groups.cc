@@ -257,10 +257,13 @@ void Groups::append(const log::groups::Append& append) {
   }
   const auto view = broker_.cluster().view();
   const kafka::Place place = find_partition(*view, kOffsetsTopic, append.partition);
-  const auto tell = [this, token = append.token](Status status) {
-    broker_.later([this, token, status = std::move(status)] {
-      coordinator_->append_done(token, status, now());
-      run();
+  const auto token = append.token;
+  outcomes_.begin(append.partition, token);
+  const auto tell = [this, partition = append.partition, token](Status status) {
+    broker_.later([this, partition, token, status = std::move(status)]() mutable {
+      auto due = outcomes_.ended(partition, token, std::move(status));
+      for (const auto& [ended, outcome] : due) coordinator_->append_done(ended, outcome, now());
+      if (!due.empty()) run();
     });
   };
   if (place.error != ErrorCode::kNone || place.partition.topic != topic_)

@@ -13,6 +13,7 @@
 
 #include "kafka/broker/cluster.h"
 #include "kafka/broker/connection.h"
+#include "kafka/broker/group_appends.h"
 #include "log/groups/coordinator.h"
 
 namespace afdg::kafka {
@@ -86,6 +87,8 @@ class Groups {
   TopicId topic_;
   bool creating_ = false;
   std::vector<Loading> loading_;
+  GroupAppends outcomes_;
+  log::groups::Refusals noted_{};
   std::unordered_map<log::groups::RequestToken, Answer> waiting_;
   log::groups::RequestToken last_token_ = 0;
   std::uint64_t timer_ = 0;
