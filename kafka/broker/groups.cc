@@ -90,6 +90,7 @@ bool Groups::ensure() {
     log::groups::Options options = broker_.options().groups;
     options.partitions = static_cast<std::int32_t>(topic->partitions.size());
     coordinator_ = std::make_unique<Coordinator>(options, broker_.random());
+    seen_ = view;
     for (std::int32_t i = 0; i < options.partitions; ++i) {
       if (topic->partitions[static_cast<std::size_t>(i)].leader != view->self) {
         coordinator_->loaded(i, now());  // its groups are another node's, see check(): none is listed here
@@ -137,7 +138,8 @@ void Groups::load_some() {
       at.next = std::max(batches->next, at.next + 1);
       continue;
     }
-    coordinator_->loaded(at.partition, now());
+    coordinator_->loaded(at.partition, now(),
+                         [this](const std::string& topic) { return seen_->find(topic) != nullptr; });
     loading_.pop_back();
   }
   members_.reset();
@@ -146,10 +148,15 @@ void Groups::load_some() {
   if (!loading_.empty()) broker_.loop().post([this] { load_some(); });
 }
 
+void Groups::cluster_changed() {
+  // Without their topic there is nothing to read, and nobody asked for it to be made.
+  if (coordinator_ == nullptr && broker_.cluster().view()->find(kOffsetsTopic) == nullptr) return;
+  if (ensure()) run();
+}
+
 void Groups::look_at_topics(const std::shared_ptr<const ClusterView>& view) {
   if (view == seen_) return;
   const auto before = std::exchange(seen_, view);
-  if (!before) return;
   for (const auto& [name, topic] : before->topics) {
     const ClusterView::Topic* still = view->find(name);
     if (still == nullptr || still->id != topic.id) coordinator_->topic_deleted(name, now());

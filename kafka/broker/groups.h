@@ -20,8 +20,8 @@ namespace afdg::kafka {
 
 class Broker;
 
-/// The consumer-group coordinator and what it needs: its topic, which is made and read when the first request
-/// asks for a group, its appends, its timer.
+/// The consumer-group coordinator and what it needs: its topic, which is made when the first request asks for
+/// a group, and read then or when the broker begins, its appends, its timer.
 ///
 ///     handler -> with() -> log::groups::Coordinator -> replies: the handler's function
 ///                             ^            |--------> appends: the log -> append_done
@@ -43,6 +43,11 @@ class Groups {
   using Ask = std::function<void(Coordinator&, log::groups::RequestToken, log::groups::Now)>;
   using Answer = std::function<void(Body&&)>;
   [[nodiscard]] ErrorCode with(const Ask& ask, Answer reply);
+
+  /// Looks at which topics are gone, or were made anew under their old name. To be called when the broker
+  /// begins and after each change of Cluster::view(): who looks later may see a topic that was made anew
+  /// only, and take the offsets of the old one for its own.
+  void cluster_changed();
 
   /// Which node coordinates a group; makes the topic when it is not there.
   struct Place {
@@ -94,8 +99,8 @@ class Groups {
   std::uint64_t timer_ = 0;
   log::groups::Stats recent_;
   std::optional<Monotonic> recent_at_;
-  std::optional<std::size_t> members_;  // at least as many as there are; nothing: they must be counted
-  std::shared_ptr<const ClusterView> seen_;
+  std::optional<std::size_t> members_;       // at least as many as there are; nothing: they must be counted
+  std::shared_ptr<const ClusterView> seen_;  // since there is a coordinator
 };
 
 /// The number of a coordinator's error.

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -90,7 +91,10 @@ class Coordinator {
   [[nodiscard]] Status load(std::int32_t partition, std::string_view key,
                             std::optional<std::string_view> value);
   /// The end of the partition was reached: it serves from now on, and the sessions of its members begin anew.
-  void loaded(std::int32_t partition, Now now);
+  /// Offsets of topics that `topic_exists` denies, and of those for which topic_deleted() was called
+  /// meanwhile, are dropped. Without it all exist.
+  void loaded(std::int32_t partition, Now now,
+              const std::function<bool(const std::string& topic)>& topic_exists = {});
 
   // Requests. Each is answered once: in the effects of this event or of a later one.
   void join(RequestToken token, JoinRequest request, Now now);

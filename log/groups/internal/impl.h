@@ -66,7 +66,7 @@ struct Coordinator::Impl {
   AppendToken append_group(Group& group, const std::map<std::string, std::string>* assignments, Done done);
   void append_done(AppendToken token, const Status& status, Now now);
   Status load(std::int32_t partition, std::string_view key, std::optional<std::string_view> value);
-  void loaded(std::int32_t partition, Now now);
+  void loaded(std::int32_t partition, Now now, const std::function<bool(const std::string&)>& topic_exists);
   void tick(Now now);
   [[nodiscard]] bool name_fits(std::string_view name) const noexcept {
     return name.size() <= options.name_bytes_max;
