@@ -1,6 +1,7 @@
 #include "kafka/broker/groups.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "kafka/broker/broker.h"
@@ -235,7 +236,38 @@ void Groups::note_refusal(Errors error, std::string_view group, std::string_view
   }
 }
 
+void Groups::note_bounds() {
+  struct Fixed {
+    Limit limit;
+    std::size_t most;
+    std::string_view what;
+  };
+  const auto& options = coordinator_->options();
+  // In the order of log::groups::Bound.
+  const std::array<Fixed, log::groups::kBounds> bounds{{
+      {Limit::kGroupNameBytes, options.name_bytes_max, "bytes of a name: shorten it"},
+      {Limit::kMemberProtocols, options.protocols_max, "protocols of one member: configure fewer assignors"},
+      {Limit::kMemberMetadataBytes, options.metadata_bytes_max,
+       "bytes of metadata of one member: subscribe it to fewer topics"},
+      {Limit::kGroupBytes, options.group_bytes_max,
+       "bytes of one group, or of one commit: make smaller groups, or commit less at once"},
+      {Limit::kCommitPartitions, options.commit_partitions_max,
+       "partitions in one commit: commit fewer at once"},
+      {Limit::kGroupOffsets, options.offsets_max,
+       "offsets of all groups: delete groups that nobody needs (afdg group delete)"},
+  }};
+  const auto& refusals = coordinator_->refusals();
+  for (std::size_t i = 0; i < bounds.size(); ++i) {
+    for (; noted_[i] < refusals[i]; ++noted_[i])
+      broker_.refused(bounds[i].limit, "groups",
+                      "a consumer group's request is refused, the limit is " +
+                          std::to_string(bounds[i].most) + " " + std::string(bounds[i].what) + " (" +
+                          std::string(limit_key(bounds[i].limit)) + ")");
+  }
+}
+
 void Groups::run() {
+  note_bounds();
   log::groups::Effects effects = coordinator_->take();
   for (const auto& one : effects.appends) append(one);
   for (auto& reply : effects.replies) {

@@ -84,6 +84,8 @@ class Groups {
   /// Carries out what the last event demands.
   void run();
   void append(const log::groups::Append& append);
+  /// Counts, and reports, what the bounds refused that only the coordinator knows.
+  void note_bounds();
   /// stats(), at most 100 ms old when there are many groups.
   const log::groups::Stats& recent_stats();
 

@@ -347,6 +347,8 @@ Effects Coordinator::take() {
   return effects;
 }
 
+const Refusals& Coordinator::refusals() const noexcept { return impl_->refusals; }
+
 Stats Coordinator::stats() const {
   Stats stats;
   stats.groups = impl_->group_count;

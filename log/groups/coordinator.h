@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -40,6 +41,18 @@ struct Options {
   /// Whether these can hold together: what fits the bounds must fit a record. Errors: kInvalidArgument.
   [[nodiscard]] Status validate() const;
 };
+
+/// What was refused with POLICY_VIOLATION, but for one group too many.
+enum class Bound : std::uint8_t {
+  kNameBytes,         ///< Options::name_bytes_max
+  kProtocols,         ///< protocols_max
+  kMetadataBytes,     ///< metadata_bytes_max
+  kGroupBytes,        ///< group_bytes_max: of a group's record, or of one commit
+  kCommitPartitions,  ///< commit_partitions_max
+  kOffsets,           ///< offsets_max
+};
+inline constexpr std::size_t kBounds = static_cast<std::size_t>(Bound::kOffsets) + 1;
+using Refusals = std::array<std::uint64_t, kBounds>;
 
 /// Sizes of what is held, for metrics.
 struct Stats {
@@ -121,6 +134,8 @@ class Coordinator {
   [[nodiscard]] Effects take();
 
   [[nodiscard]] Stats stats() const;
+  /// How often each Bound refused a request.
+  [[nodiscard]] const Refusals& refusals() const noexcept;
 
  private:
   struct Impl;
