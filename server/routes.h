@@ -1,9 +1,11 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -62,8 +64,18 @@ class RouteBoard {
     return routes_;
   }
   void publish(std::shared_ptr<const Routes> routes) {
-    const std::lock_guard lock(mutex_);
-    routes_.swap(routes);  // the one before goes when the lock is free
+    {
+      const std::lock_guard lock(mutex_);
+      routes_.swap(routes);  // the one before goes when the lock is free
+    }
+    const std::lock_guard lock(watcher_mutex_);
+    if (watcher_) watcher_();
+  }
+  /// `changed` runs after each publish(), on its thread, and must not block; an empty one ends that, and none
+  /// is running any more on return.
+  void watch(std::function<void()> changed) {
+    const std::lock_guard lock(watcher_mutex_);
+    watcher_ = std::move(changed);
   }
 
  private:
@@ -71,6 +83,8 @@ class RouteBoard {
   // the lock back without release, so that a store may overtake it on other processors than x86.
   mutable std::mutex mutex_;
   std::shared_ptr<const Routes> routes_ = std::make_shared<const Routes>();
+  std::mutex watcher_mutex_;
+  std::function<void()> watcher_;
 };
 
 }  // namespace afdg::server

@@ -9,6 +9,8 @@
 
 #include "afdg/v1/admin.pb.h"
 #include "agents/entity_agent.h"
+#include "kafka/broker/broker.h"
+#include "kafka/broker/groups.h"
 #include "server/admin_service.h"
 #include "server/carrier.h"
 #include "server/catalog_check.h"
@@ -101,6 +103,7 @@ class Runtime final : public RunningNode {
     }
     if (ticker_.joinable()) ticker_.join();
     if (tails_) tails_->stop();
+    board_.watch({});
     if (kafka_) kafka_->stop();
     if (http_) http_->stop();
     if (cluster_) cluster_->stop();
@@ -403,6 +406,11 @@ class Runtime final : public RunningNode {
     setup.clock = &clock_;
     setup.random = &random_;
     kafka_->serve(setup);
+    const auto look = [this] {
+      kafka_->post([](kafka::Broker& broker) { broker.groups().cluster_changed(); });
+    };
+    board_.watch(look);
+    look();
   }
 
   void say_ready() {

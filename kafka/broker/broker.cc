@@ -77,14 +77,22 @@ void Broker::report(std::string_view host, std::string_view why) {
   if (parts_.report) parts_.report(host, why);
 }
 
-void Broker::bad_request(std::string_view host, std::string_view why) {
+void Broker::bad_request(std::string_view host, const std::string& why) {
   counters_.bad_requests.fetch_add(1, std::memory_order_relaxed);
-  report(host, why);
+  // A kind is what is said, whatever its numbers. There are few, unless somebody finds ever new ones.
+  std::string kind;
+  for (const char c : why)
+    if ((c < '0' || c > '9') && c != '-') kind += c;
+  if (bad_kinds_.size() >= kBadKindsMax && !bad_kinds_.contains(kind)) kind.clear();
+  report_seldom(bad_kinds_[kind], host, why);
 }
 
 void Broker::refused(Limit limit, std::string_view host, const std::string& why) {
   counters_.refused.add(limit);
-  Told& told = told_[static_cast<std::size_t>(limit)];
+  report_seldom(told_[static_cast<std::size_t>(limit)], host, why);
+}
+
+void Broker::report_seldom(Told& told, std::string_view host, const std::string& why) {
   const Monotonic now = clock().monotonic();
   if (told.at && now - *told.at < std::chrono::seconds(1)) {
     ++told.silent;

@@ -113,24 +113,29 @@ class Broker {
   [[nodiscard]] Groups& groups() const noexcept { return *groups_; }
   [[nodiscard]] Counters& counters() noexcept { return counters_; }
   void report(std::string_view host, std::string_view why);
-  /// Counts a connection that is closed for bytes that are no sound request, and reports it.
-  void bad_request(std::string_view host, std::string_view why);
+  /// Counts a connection that is closed for bytes that are no sound request, and reports it: at most once a
+  /// second for each text, whatever its numbers. Beyond 64 texts the others share that second.
+  void bad_request(std::string_view host, const std::string& why);
   /// Counts what a limit refused, and reports it: at most once a second for each limit.
   void refused(Limit limit, std::string_view host, const std::string& why);
 
  private:
+  struct Told {
+    std::optional<Monotonic> at;
+    std::uint64_t silent = 0;  // refusals that were not reported since
+  };
+  static constexpr std::size_t kBadKindsMax = 64;
+
   void run();
+  void report_seldom(Told& told, std::string_view host, const std::string& why);
 
   Parts parts_;
   BrokerOptions options_;
   Counters counters_;
   std::unique_ptr<Fetches> fetches_;
   std::unique_ptr<Groups> groups_;
-  struct Told {
-    std::optional<Monotonic> at;
-    std::uint64_t silent = 0;  // refusals that were not reported since
-  };
   std::array<Told, kLimits> told_;
+  std::map<std::string, Told> bad_kinds_;
   bool appended_ = false;
   bool stopped_ = false;
 

@@ -1,6 +1,7 @@
 #include "kafka/broker/groups.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "kafka/broker/broker.h"
@@ -90,6 +91,7 @@ bool Groups::ensure() {
     log::groups::Options options = broker_.options().groups;
     options.partitions = static_cast<std::int32_t>(topic->partitions.size());
     coordinator_ = std::make_unique<Coordinator>(options, broker_.random());
+    seen_ = view;
     for (std::int32_t i = 0; i < options.partitions; ++i) {
       if (topic->partitions[static_cast<std::size_t>(i)].leader != view->self) {
         coordinator_->loaded(i, now());  // its groups are another node's, see check(): none is listed here
@@ -137,7 +139,8 @@ void Groups::load_some() {
       at.next = std::max(batches->next, at.next + 1);
       continue;
     }
-    coordinator_->loaded(at.partition, now());
+    coordinator_->loaded(at.partition, now(),
+                         [this](const std::string& topic) { return seen_->find(topic) != nullptr; });
     loading_.pop_back();
   }
   members_.reset();
@@ -146,10 +149,15 @@ void Groups::load_some() {
   if (!loading_.empty()) broker_.loop().post([this] { load_some(); });
 }
 
+void Groups::cluster_changed() {
+  // Without their topic there is nothing to read, and nobody asked for it to be made.
+  if (coordinator_ == nullptr && broker_.cluster().view()->find(kOffsetsTopic) == nullptr) return;
+  if (ensure()) run();
+}
+
 void Groups::look_at_topics(const std::shared_ptr<const ClusterView>& view) {
   if (view == seen_) return;
   const auto before = std::exchange(seen_, view);
-  if (!before) return;
   for (const auto& [name, topic] : before->topics) {
     const ClusterView::Topic* still = view->find(name);
     if (still == nullptr || still->id != topic.id) coordinator_->topic_deleted(name, now());
@@ -228,7 +236,38 @@ void Groups::note_refusal(Errors error, std::string_view group, std::string_view
   }
 }
 
+void Groups::note_bounds() {
+  struct Fixed {
+    Limit limit;
+    std::size_t most;
+    std::string_view what;
+  };
+  const auto& options = coordinator_->options();
+  // In the order of log::groups::Bound.
+  const std::array<Fixed, log::groups::kBounds> bounds{{
+      {Limit::kGroupNameBytes, options.name_bytes_max, "bytes of a name: shorten it"},
+      {Limit::kMemberProtocols, options.protocols_max, "protocols of one member: configure fewer assignors"},
+      {Limit::kMemberMetadataBytes, options.metadata_bytes_max,
+       "bytes of metadata of one member: subscribe it to fewer topics"},
+      {Limit::kGroupBytes, options.group_bytes_max,
+       "bytes of one group, or of one commit: make smaller groups, or commit less at once"},
+      {Limit::kCommitPartitions, options.commit_partitions_max,
+       "partitions in one commit: commit fewer at once"},
+      {Limit::kGroupOffsets, options.offsets_max,
+       "offsets of all groups: delete groups that nobody needs (afdg group delete)"},
+  }};
+  const auto& refusals = coordinator_->refusals();
+  for (std::size_t i = 0; i < bounds.size(); ++i) {
+    for (; noted_[i] < refusals[i]; ++noted_[i])
+      broker_.refused(bounds[i].limit, "groups",
+                      "a consumer group's request is refused, the limit is " +
+                          std::to_string(bounds[i].most) + " " + std::string(bounds[i].what) + " (" +
+                          std::string(limit_key(bounds[i].limit)) + ")");
+  }
+}
+
 void Groups::run() {
+  note_bounds();
   log::groups::Effects effects = coordinator_->take();
   for (const auto& one : effects.appends) append(one);
   for (auto& reply : effects.replies) {
@@ -257,10 +296,13 @@ void Groups::append(const log::groups::Append& append) {
   }
   const auto view = broker_.cluster().view();
   const kafka::Place place = find_partition(*view, kOffsetsTopic, append.partition);
-  const auto tell = [this, token = append.token](Status status) {
-    broker_.later([this, token, status = std::move(status)] {
-      coordinator_->append_done(token, status, now());
-      run();
+  const auto token = append.token;
+  outcomes_.begin(append.partition, token);
+  const auto tell = [this, partition = append.partition, token](Status status) {
+    broker_.later([this, partition, token, status = std::move(status)]() mutable {
+      auto due = outcomes_.ended(partition, token, std::move(status));
+      for (const auto& [ended, outcome] : due) coordinator_->append_done(ended, outcome, now());
+      if (!due.empty()) run();
     });
   };
   if (place.error != ErrorCode::kNone || place.partition.topic != topic_)

@@ -13,14 +13,15 @@
 
 #include "kafka/broker/cluster.h"
 #include "kafka/broker/connection.h"
+#include "kafka/broker/group_appends.h"
 #include "log/groups/coordinator.h"
 
 namespace afdg::kafka {
 
 class Broker;
 
-/// The consumer-group coordinator and what it needs: its topic, which is made and read when the first request
-/// asks for a group, its appends, its timer.
+/// The consumer-group coordinator and what it needs: its topic, which is made when the first request asks for
+/// a group, and read then or when the broker begins, its appends, its timer.
 ///
 ///     handler -> with() -> log::groups::Coordinator -> replies: the handler's function
 ///                             ^            |--------> appends: the log -> append_done
@@ -42,6 +43,11 @@ class Groups {
   using Ask = std::function<void(Coordinator&, log::groups::RequestToken, log::groups::Now)>;
   using Answer = std::function<void(Body&&)>;
   [[nodiscard]] ErrorCode with(const Ask& ask, Answer reply);
+
+  /// Looks at which topics are gone, or were made anew under their old name. To be called when the broker
+  /// begins and after each change of Cluster::view(): who looks later may see a topic that was made anew
+  /// only, and take the offsets of the old one for its own.
+  void cluster_changed();
 
   /// Which node coordinates a group; makes the topic when it is not there.
   struct Place {
@@ -78,6 +84,8 @@ class Groups {
   /// Carries out what the last event demands.
   void run();
   void append(const log::groups::Append& append);
+  /// Counts, and reports, what the bounds refused that only the coordinator knows.
+  void note_bounds();
   /// stats(), at most 100 ms old when there are many groups.
   const log::groups::Stats& recent_stats();
 
@@ -86,13 +94,15 @@ class Groups {
   TopicId topic_;
   bool creating_ = false;
   std::vector<Loading> loading_;
+  GroupAppends outcomes_;
+  log::groups::Refusals noted_{};
   std::unordered_map<log::groups::RequestToken, Answer> waiting_;
   log::groups::RequestToken last_token_ = 0;
   std::uint64_t timer_ = 0;
   log::groups::Stats recent_;
   std::optional<Monotonic> recent_at_;
-  std::optional<std::size_t> members_;  // at least as many as there are; nothing: they must be counted
-  std::shared_ptr<const ClusterView> seen_;
+  std::optional<std::size_t> members_;       // at least as many as there are; nothing: they must be counted
+  std::shared_ptr<const ClusterView> seen_;  // since there is a coordinator
 };
 
 /// The number of a coordinator's error.

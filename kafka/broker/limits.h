@@ -25,10 +25,17 @@ enum class Limit : std::uint8_t {
   kGroups,
   kGroupMembers,
   kMembers,
+  kGroupNameBytes,
+  kMemberProtocols,
+  kMemberMetadataBytes,
+  kGroupBytes,
+  kCommitPartitions,
+  kGroupOffsets,
 };
-inline constexpr std::size_t kLimits = static_cast<std::size_t>(Limit::kMembers) + 1;
+inline constexpr std::size_t kLimits = static_cast<std::size_t>(Limit::kGroupOffsets) + 1;
 
-/// The configuration key that sets it; kOpenFiles is the operating system's.
+/// The configuration key that sets it. kOpenFiles is the operating system's; those from kGroupNameBytes on
+/// are fixed, and these are the names of their metrics only.
 [[nodiscard]] constexpr std::string_view limit_key(Limit limit) noexcept {
   constexpr std::array<std::string_view, kLimits> keys{
       "kafka-connections-max", "open-files",
@@ -38,7 +45,10 @@ inline constexpr std::size_t kLimits = static_cast<std::size_t>(Limit::kMembers)
       "kafka-bytes-max",       "kafka-connection-bytes-max",
       "in-flight-bytes-max",   "kafka-request-partitions-max",
       "kafka-groups-max",      "kafka-group-members-max",
-      "kafka-members-max",
+      "kafka-members-max",     "group-name-bytes",
+      "member-protocols",      "member-metadata-bytes",
+      "group-bytes",           "commit-partitions",
+      "group-offsets",
   };
   return keys[static_cast<std::size_t>(limit)];
 }

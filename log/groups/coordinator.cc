@@ -214,7 +214,8 @@ Status Coordinator::Impl::load(std::int32_t partition, std::string_view key,
   return {};
 }
 
-void Coordinator::Impl::loaded(std::int32_t partition, Now now) {
+void Coordinator::Impl::loaded(std::int32_t partition, Now now,
+                               const std::function<bool(const std::string&)>& topic_exists) {
   AFDG_ASSERT(partition >= 0 && partition < options.partitions, "no such partition of __consumer_offsets");
   Partition& p = partitions[static_cast<std::size_t>(partition)];
   AFDG_ASSERT(p.loading, "a partition was loaded already");
@@ -222,7 +223,10 @@ void Coordinator::Impl::loaded(std::int32_t partition, Now now) {
   for (auto& [id, group] : p.groups) {
     for (const auto& [member_id, member] : group->members()) start_session(*group, member, now);
     if (group->members().size() > options.members_max) prepare_rebalance(*group, now);
-    for (const std::string& topic : p.topics_deleted) drop_topic(*group, topic);
+    for (const auto& [topic, offsets] : group->offsets) {
+      if (p.topics_deleted.contains(topic) || (topic_exists && !topic_exists(topic)))
+        drop_topic(*group, topic);
+    }
   }
   p.topics_deleted.clear();
   // The partitions' checks are spread over the interval, so that none holds up the others.
@@ -301,7 +305,10 @@ Status Coordinator::load(std::int32_t partition, std::string_view key,
                          std::optional<std::string_view> value) {
   return impl_->load(partition, key, value);
 }
-void Coordinator::loaded(std::int32_t partition, Now now) { impl_->loaded(partition, now); }
+void Coordinator::loaded(std::int32_t partition, Now now,
+                         const std::function<bool(const std::string&)>& topic_exists) {
+  impl_->loaded(partition, now, topic_exists);
+}
 void Coordinator::join(RequestToken token, JoinRequest request, Now now) {
   impl_->join(token, std::move(request), now);
 }
@@ -339,6 +346,8 @@ Effects Coordinator::take() {
   effects.next_deadline = impl_->timers.next();
   return effects;
 }
+
+const Refusals& Coordinator::refusals() const noexcept { return impl_->refusals; }
 
 Stats Coordinator::stats() const {
   Stats stats;

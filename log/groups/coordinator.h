@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +41,18 @@ struct Options {
   /// Whether these can hold together: what fits the bounds must fit a record. Errors: kInvalidArgument.
   [[nodiscard]] Status validate() const;
 };
+
+/// What was refused with POLICY_VIOLATION, but for one group too many.
+enum class Bound : std::uint8_t {
+  kNameBytes,         ///< Options::name_bytes_max
+  kProtocols,         ///< protocols_max
+  kMetadataBytes,     ///< metadata_bytes_max
+  kGroupBytes,        ///< group_bytes_max: of a group's record, or of one commit
+  kCommitPartitions,  ///< commit_partitions_max
+  kOffsets,           ///< offsets_max
+};
+inline constexpr std::size_t kBounds = static_cast<std::size_t>(Bound::kOffsets) + 1;
+using Refusals = std::array<std::uint64_t, kBounds>;
 
 /// Sizes of what is held, for metrics.
 struct Stats {
@@ -90,7 +104,10 @@ class Coordinator {
   [[nodiscard]] Status load(std::int32_t partition, std::string_view key,
                             std::optional<std::string_view> value);
   /// The end of the partition was reached: it serves from now on, and the sessions of its members begin anew.
-  void loaded(std::int32_t partition, Now now);
+  /// Offsets of topics that `topic_exists` denies, and of those for which topic_deleted() was called
+  /// meanwhile, are dropped. Without it all exist.
+  void loaded(std::int32_t partition, Now now,
+              const std::function<bool(const std::string& topic)>& topic_exists = {});
 
   // Requests. Each is answered once: in the effects of this event or of a later one.
   void join(RequestToken token, JoinRequest request, Now now);
@@ -117,6 +134,8 @@ class Coordinator {
   [[nodiscard]] Effects take();
 
   [[nodiscard]] Stats stats() const;
+  /// How often each Bound refused a request.
+  [[nodiscard]] const Refusals& refusals() const noexcept;
 
  private:
   struct Impl;

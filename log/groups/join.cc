@@ -15,17 +15,18 @@ void Coordinator::Impl::refuse_join(RequestToken token, Errors error, const std:
   reply(token, std::move(body));
 }
 
-bool Coordinator::Impl::join_fits(const JoinRequest& request) const {
+std::optional<Bound> Coordinator::Impl::join_beyond(const JoinRequest& request) const {
   if (!name_fits(request.group) || !name_fits(request.client_id) || !name_fits(request.client_host) ||
       !name_fits(request.protocol_type) || (request.instance_id && !name_fits(*request.instance_id)))
-    return false;
-  if (request.protocols.size() > options.protocols_max) return false;
+    return Bound::kNameBytes;
+  if (request.protocols.size() > options.protocols_max) return Bound::kProtocols;
   std::size_t bytes = 0;
   for (const Protocol& p : request.protocols) {
-    if (!name_fits(p.name)) return false;
+    if (!name_fits(p.name)) return Bound::kNameBytes;
     bytes += p.metadata.size();
   }
-  return bytes <= options.metadata_bytes_max;
+  if (bytes > options.metadata_bytes_max) return Bound::kMetadataBytes;
+  return std::nullopt;
 }
 
 bool Coordinator::Impl::accepts(Group& group, const std::string& member_id) const {
@@ -49,7 +50,8 @@ void Coordinator::Impl::join(RequestToken token, JoinRequest request, Now now) {
       request.session_timeout > options.session_timeout_max)
     return refuse_join(token, Errors::kInvalidSessionTimeout, request.member_id);
   if (home(request.group).loading) return refuse_join(token, Errors::kCoordinatorLoadInProgress, {});
-  if (!join_fits(request)) return refuse_join(token, Errors::kPolicyViolation, request.member_id);
+  if (const auto beyond = join_beyond(request))
+    return refuse_join(token, refused(*beyond), request.member_id);
   if (request.rebalance_timeout.count() < 0) request.rebalance_timeout = request.session_timeout;
 
   const bool is_new = request.member_id.empty();
@@ -81,7 +83,7 @@ void Coordinator::Impl::join(RequestToken token, JoinRequest request, Now now) {
   std::size_t metadata = 0;
   for (const Protocol& p : request.protocols) metadata = std::max(metadata, p.metadata.size());
   if (group->bytes() + metadata > options.group_bytes_max)
-    return refuse_join(token, Errors::kPolicyViolation, request.member_id);
+    return refuse_join(token, refused(Bound::kGroupBytes), request.member_id);
   is_new ? join_new(token, request, *group, now) : join_known(token, request, *group, now);
 }
 

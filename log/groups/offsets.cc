@@ -30,24 +30,26 @@ CommitReply all_failed(const CommitRequest& request, Errors error) {
 
 }  // namespace
 
-bool Coordinator::Impl::commit_fits(const CommitRequest& request) const {
-  if (!name_fits(request.group)) return false;
+std::optional<Bound> Coordinator::Impl::commit_beyond(const CommitRequest& request) const {
+  if (!name_fits(request.group)) return Bound::kNameBytes;
   std::size_t partitions_count = 0;
   std::size_t bytes = 0;
   for (const CommitRequest::Topic& t : request.topics) {
-    if (!name_fits(t.topic)) return false;
+    if (!name_fits(t.topic)) return Bound::kNameBytes;
     partitions_count += t.partitions.size();
     constexpr std::size_t kRecordBytes = 64;  // about, beside the strings
     bytes += t.partitions.size() * (kRecordBytes + request.group.size() + t.topic.size());
     for (const CommitRequest::Partition& p : t.partitions) bytes += p.metadata ? p.metadata->size() : 0;
   }
-  return partitions_count <= options.commit_partitions_max && bytes <= options.group_bytes_max &&
-         offset_count + offset_pending_count + partitions_count <= options.offsets_max;
+  if (partitions_count > options.commit_partitions_max) return Bound::kCommitPartitions;
+  if (bytes > options.group_bytes_max) return Bound::kGroupBytes;
+  if (offset_count + offset_pending_count + partitions_count > options.offsets_max) return Bound::kOffsets;
+  return std::nullopt;
 }
 
 Errors Coordinator::Impl::check_commit(const CommitRequest& request, Group** group) {
   if (home(request.group).loading) return Errors::kCoordinatorLoadInProgress;
-  if (!commit_fits(request)) return Errors::kPolicyViolation;
+  if (const auto beyond = commit_beyond(request)) return refused(*beyond);
   Group* g = find(request.group);
   if (g == nullptr) {
     if (request.generation >= 0)
@@ -226,7 +228,7 @@ void Coordinator::Impl::delete_offsets(RequestToken token, OffsetDeleteRequest r
   } else if (home(request.group).loading) {
     body.error = Errors::kCoordinatorLoadInProgress;
   } else if (partitions_count > options.commit_partitions_max) {
-    body.error = Errors::kPolicyViolation;
+    body.error = refused(Bound::kCommitPartitions);
   } else if (group = find(request.group); group == nullptr || group->deleting) {
     body.error = Errors::kGroupIdNotFound;
   } else if (!group->is(State::kEmpty) && !group->consumers()) {

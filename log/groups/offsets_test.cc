@@ -238,6 +238,13 @@ TEST(GroupOffsets, BoundsOfACommit) {
   EXPECT_EQ(commit(d, simple("g", "t", 2, 1)), Errors::kPolicyViolation) << "a fourth offset";
   EXPECT_EQ(d.reply<OffsetDeleteReply>(d.delete_offsets({"g", {{"t", {0, 1, 2}}}})).error,
             Errors::kPolicyViolation);
+  const auto refused = [&](Bound bound) {
+    return d.coordinator->refusals()[static_cast<std::size_t>(bound)];
+  };
+  EXPECT_EQ(refused(Bound::kCommitPartitions), 2u);
+  EXPECT_EQ(refused(Bound::kNameBytes), 2u);
+  EXPECT_EQ(refused(Bound::kGroupBytes), 1u);
+  EXPECT_EQ(refused(Bound::kOffsets), 1u);
 }
 
 }  // namespace

@@ -121,6 +121,25 @@ TEST(GroupRestart, ATopicDeletedWhileLoadingIsDroppedAfterwards) {
   EXPECT_EQ(c.take().appends.size(), 2u);
 }
 
+TEST(GroupRestart, OffsetsOfTopicsThatAreGoneAreDropped) {
+  SeededRandom random(1);
+  Options options;
+  options.partitions = 1;
+  Coordinator c(options, random);
+  const ManualClock clock;
+  const Now now{clock.now(), clock.monotonic()};
+  for (const auto* topic : {"gone", "here"})
+    ASSERT_TRUE(c.load(0, encode_key(OffsetKey{"g", topic, 0}), encode_value(OffsetValue{})).ok());
+  c.loaded(0, now, [](const std::string& topic) { return topic == "here"; });
+  const Effects e = c.take();
+  ASSERT_EQ(e.appends.size(), 1u);
+  ASSERT_EQ(e.appends[0].records.size(), 1u);
+  EXPECT_EQ(e.appends[0].records[0].key, encode_key(OffsetKey{"g", "gone", 0}));
+  EXPECT_FALSE(e.appends[0].records[0].value);
+  c.append_done(e.appends[0].token, {}, now);
+  EXPECT_EQ(c.stats().offsets, 1u);
+}
+
 TEST(GroupRestart, RecordsThatMakeNoSenseAreNamedAndPassedOver) {
   SeededRandom random(1);
   Coordinator c({}, random);

@@ -39,7 +39,7 @@ void Coordinator::Impl::sync(RequestToken token, const SyncRequest& request) {
         std::size_t bytes = group->bytes();
         for (const auto& [id, m] : group->members()) bytes -= m.assignment.size();
         for (const MemberAssignment& a : request.assignments) bytes += a.assignment.size();
-        if (bytes > options.group_bytes_max) return refuse(Errors::kPolicyViolation);
+        if (bytes > options.group_bytes_max) return refuse(refused(Bound::kGroupBytes));
       }
       answer_sync(member, {Errors::kRebalanceInProgress, {}, {}, {}});
       member.sync = token;

@@ -436,5 +436,52 @@ def groups(folder):
         node.serves()
 
 
+def fixed_bounds(folder):
+    """what a group's request may hold at most is fixed: POLICY_VIOLATION beyond, counted by a name of its own, and the others are served"""
+    with Node(folder) as node, Client(node.address) as client:
+        ready_for_groups(node, client)
+        protocol = lambda size: wire.text("range") + wire.blob(b"m" * size)
+        part = lambda note="": struct.pack(">iq", 0, 1) + wire.text(note)
+        join = lambda *protocols: client.call(JOIN_GROUP, 2, wire.text("g") + struct.pack(">ii", 10000, 10000) + wire.text("") + wire.text("consumer") + wire.array(protocols))
+        commit = lambda *parts: client.call(OFFSET_COMMIT, 2, wire.text("g") + struct.pack(">i", -1) + wire.text("") + struct.pack(">q", -1) + wire.array([wire.text("t") + wire.array(parts)]))
+        first = lambda answer: answer.array(lambda: (answer.text(), answer.array(lambda: answer.take("ih"))))[0][1][0][1]
+        for key, what, error in (("group-name-bytes", "1024 bytes of a name", lambda: committed(client, "g" * 1025)),
+                                 ("member-protocols", "64 protocols", lambda: joined(join(*[protocol(1)] * 65))[0]),
+                                 ("member-metadata-bytes", "1048576 bytes of metadata", lambda: joined(join(protocol(MIB + 1)))[0]),
+                                 ("group-bytes", "8388608 bytes of one group", lambda: first(commit(*[part("n" * 4096)] * 2100))),
+                                 ("commit-partitions", "50000 partitions", lambda: first(commit(*[part()] * 50001)))):
+            assert node.refused(key) == 0, key
+            assert error() == POLICY_VIOLATION, key
+            assert node.refused(key) == 1, key
+            node.says("a consumer group's request is refused", what)
+        assert node.refused("group-offsets") == 0 and node.refused("kafka-groups-max") == 0
+        assert committed(client, "first", 2) == wire.NONE
+        node.serves()
+
+
+def seldom_told(folder):
+    """connections closed for unknown keys are all counted, and told of once a second, whatever the key"""
+    with Node(folder) as node:
+        begun = time.monotonic()
+        for key in range(900, 1000):
+            with Client(node.address) as client:
+                client.send(key, 0, b"")
+                assert client.closed()
+        lines = [line for line in node.server.output().splitlines() if "Kafka API key" in line]
+        assert 1 <= len(lines) <= 1 + (time.monotonic() - begun), f"{len(lines)} lines"
+        assert "900" in lines[0]
+        assert node.metric("afdg_kafka_bad_requests_total") == 100
+        with Client(node.address) as client:
+            client.send(wire.METADATA, 99, b"")
+            assert client.closed()
+        node.says("Metadata", "99")
+        time.sleep(1.1)
+        with Client(node.address) as client:
+            client.send(1000, 0, b"")
+            assert client.closed()
+        node.says("Kafka API key 1000", "more since the last such line")
+        node.serves()
+
+
 if __name__ == "__main__":
-    sys.exit(harness.run_cases(connections, descriptors, requests, sizes, silent, half_open, slow_readers, connection_bytes, crowded_log, refused_first, partitions, members, groups))
+    sys.exit(harness.run_cases(connections, descriptors, requests, sizes, silent, half_open, slow_readers, connection_bytes, crowded_log, refused_first, partitions, members, groups, fixed_bounds, seldom_told))

@@ -66,8 +66,13 @@ struct Coordinator::Impl {
   AppendToken append_group(Group& group, const std::map<std::string, std::string>* assignments, Done done);
   void append_done(AppendToken token, const Status& status, Now now);
   Status load(std::int32_t partition, std::string_view key, std::optional<std::string_view> value);
-  void loaded(std::int32_t partition, Now now);
+  void loaded(std::int32_t partition, Now now, const std::function<bool(const std::string&)>& topic_exists);
   void tick(Now now);
+  /// Counts a refusal.
+  Errors refused(Bound bound) noexcept {
+    ++refusals[static_cast<std::size_t>(bound)];
+    return Errors::kPolicyViolation;
+  }
   [[nodiscard]] bool name_fits(std::string_view name) const noexcept {
     return name.size() <= options.name_bytes_max;
   }
@@ -75,7 +80,7 @@ struct Coordinator::Impl {
   // join.cc
   void join(RequestToken token, JoinRequest request, Now now);
   void refuse_join(RequestToken token, Errors error, const std::string& member_id);
-  [[nodiscard]] bool join_fits(const JoinRequest& request) const;
+  [[nodiscard]] std::optional<Bound> join_beyond(const JoinRequest& request) const;
   [[nodiscard]] bool accepts(Group& group, const std::string& member_id) const;
   void join_new(RequestToken token, JoinRequest& request, Group& group, Now now);
   void join_known(RequestToken token, JoinRequest& request, Group& group, Now now);
@@ -115,7 +120,7 @@ struct Coordinator::Impl {
 
   // offsets.cc
   void commit(RequestToken token, CommitRequest request, Now now);
-  [[nodiscard]] bool commit_fits(const CommitRequest& request) const;
+  [[nodiscard]] std::optional<Bound> commit_beyond(const CommitRequest& request) const;
   [[nodiscard]] Errors check_commit(const CommitRequest& request, Group** group);
   void fetch(RequestToken token, FetchRequest request);
   [[nodiscard]] FetchReply read_offsets(const FetchRequest& request);
@@ -157,6 +162,7 @@ struct Coordinator::Impl {
   std::uint64_t rebalances = 0;
   std::uint64_t offsets_expired = 0;
   std::uint64_t members_expired = 0;
+  Refusals refusals{};
 };
 
 }  // namespace afdg::log::groups
