@@ -4,12 +4,14 @@ import os
 import pathlib
 import shutil
 import subprocess
+import time
 import typing
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 CACHE = ROOT / "build/judges"
 INSTALLING = 600  # seconds for one step
+installing_until = None  # the time (monotonic) when nothing is to be installed any more
 CODECS = ("python-snappy==0.7.3", "lz4==4.4.5", "zstandard", "crc32c==2.9.post0")
 
 
@@ -18,8 +20,11 @@ class Missing(Exception):
 
 
 def installing(*command, cwd=None, **env):
+    left = INSTALLING if installing_until is None else min(INSTALLING, installing_until - time.monotonic())
+    if left <= 0:
+        raise Missing("the time for installing is used up: run tests/judges/run once without --quick")
     try:
-        done = subprocess.run(command, cwd=cwd, env=dict(os.environ, **env), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=INSTALLING)
+        done = subprocess.run(command, cwd=cwd, env=dict(os.environ, **env), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=left)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Missing(f"{command[0]}: {error}") from error
     if done.returncode != 0:
@@ -163,23 +168,34 @@ def rust():
 @dataclasses.dataclass(frozen=True)
 class Client:
     command: typing.Callable  # how to get the command that lets it judge; the broker's address is its last argument
-    quick: bool = False  # belongs to the quick part
+    quick: tuple = ()  # the tasks of the quick part; EVERY: all
     auto_create: bool = True  # its broker makes a topic that is asked for
+    prepared: typing.Callable = lambda: True  # whether it is built here; the quick part does not build what takes minutes
+
+
+EVERY = ("every task",)
+SHORT = ("metadata", "create", "produce_none", "produce_gzip", "produce_snappy", "produce_lz4", "produce_zstd", "consume", "group", "delete")
+PROGRAMS = ("BrokerApiVersionsCommand", "TopicCommand", "VerifiableProducer", "VerifiableConsumer", "ConsumerGroupCommand", "TopicCommand --delete")
+ENTRIES = ("0012_produce_consume", "0017_compression", "0018_cgrp_term", "0030_offset_commit", "0090_idempotence", "0130_store_offsets")
+
+
+def has(path):
+    return lambda: (CACHE / path).exists()
 
 
 CLIENTS = {
-    "kcat": Client(kcat, quick=True),
-    "kafka-python-2.0.2": Client(lambda: kafka_python("2.0.2"), quick=True),
-    "kafka-python-3.0.12": Client(lambda: kafka_python("3.0.12"), quick=True),
-    "confluent-kafka": Client(confluent, quick=True),
-    "kafkajs": Client(kafkajs),
-    "platformatic": Client(platformatic),
-    "franz-go": Client(lambda: go("franz")),
-    "sarama": Client(lambda: go("sarama")),
-    "rskafka": Client(rust),
-    "java-clients": Client(lambda: java("java_programs.py")),
-    "kafka-programs": Client(lambda: java("java_tools.py")),
+    "kcat": Client(kcat, quick=EVERY),
+    "kafka-python-2.0.2": Client(lambda: kafka_python("2.0.2"), quick=EVERY),
+    "kafka-python-3.0.12": Client(lambda: kafka_python("3.0.12"), quick=EVERY),
+    "confluent-kafka": Client(confluent, quick=EVERY),
+    "kafkajs": Client(kafkajs, quick=SHORT),
+    "platformatic": Client(platformatic, quick=SHORT),
+    "franz-go": Client(lambda: go("franz"), quick=SHORT),
+    "sarama": Client(lambda: go("sarama"), quick=SHORT),
+    "rskafka": Client(rust, quick=SHORT, prepared=has("rust/target/debug/judge-rskafka")),
+    "java-clients": Client(lambda: java("java_programs.py"), quick=SHORT),
+    "kafka-programs": Client(lambda: java("java_tools.py"), quick=PROGRAMS),
     "kafka-streams": Client(streams),
-    "librdkafka": Client(librdkafka),
+    "librdkafka": Client(librdkafka, quick=ENTRIES, prepared=has("librdkafka/sources/tests/test-runner")),
     "librdkafka-no-auto-create": Client(lambda: librdkafka("--no-auto-create"), auto_create=False),
 }

@@ -63,18 +63,23 @@ def advertised(where):
     return {struct.unpack_from(">h", data, 14 + 6 * index)[0] for index in range(count)}
 
 
+def asked_for(task):
+    """JUDGE_TASK names some, or is not set."""
+    return task in os.environ.get("JUDGE_TASK", task).split(";")
+
+
 def say(client, version, task, result, reason=""):
     print(json.dumps({"client": client, "version": version, "task": task, "result": result, "reason": reason}), flush=True)
 
 
 def main(client, version, tasks, order=TASKS):
-    """Runs the tasks that there are, in that order; returns the exit code. JUDGE_TASK names a single one."""
+    """Runs the tasks that there are, in that order; returns the exit code. JUDGE_TASK names those to run, with ; between them."""
     unknown = set(tasks) - set(order)
     assert not unknown, f"no task is called {unknown}"
     keys = advertised(address())
     failed = 0
     for name in order:
-        if name not in tasks or os.environ.get("JUDGE_TASK", name) != name:
+        if name not in tasks or not asked_for(name):
             continue
         begun = time.monotonic()
         try:

@@ -43,9 +43,52 @@ def render(lines):
     return "\n".join(parts)
 
 
-def write(lines):
-    now = TARGET.read_text()
-    if now.count(BEGIN) != 1 or now.count(END) != 1:
+def split(text):
+    """(what is before the tables, they, what is behind them) of the page."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise SystemExit(f"{TARGET} lacks the two comments between which the table goes")
-    before, rest = now.split(BEGIN)
-    TARGET.write_text(before + BEGIN + "\n" + render(lines) + "\n" + END + rest.split(END)[1])
+    before, rest = text.split(BEGIN)
+    return before, *rest.split(END)
+
+
+def write(lines):
+    before, _, behind = split(TARGET.read_text())
+    TARGET.write_text(before + BEGIN + "\n" + render(lines) + "\n" + END + behind)
+
+
+def stated(tables):
+    """{client: {version: {task: mark}}} of what render() wrote."""
+    out, heading = {}, None
+    for line in tables.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if line.startswith("### "):
+            heading = line[4:].rpartition(" ")[::2]
+        elif line.startswith("| client |"):
+            tasks = cells[2:]
+        elif not line.startswith("| ") or line.startswith("| task |"):
+            continue
+        elif heading:
+            out.setdefault(heading[0], {}).setdefault(heading[1], {})[cells[0]] = cells[1]
+        else:
+            out.setdefault(cells[0], {})[cells[1]] = {task: mark for task, mark in zip(tasks, cells[2:]) if mark}
+    return out
+
+
+def differences(lines, tables=None):
+    """A sentence for each result that the page's tables say otherwise, whatever the versions are. A client that could not be had says nothing."""
+    page = stated(split(TARGET.read_text())[1] if tables is None else tables)
+    found = stated(render([line for line in lines if line["task"] not in TASKLESS]))
+    out = []
+    for client, versions in found.items():
+        known = page.get(client, {})
+        for place, (version, tasks) in enumerate(versions.items()):
+            row = known.get(version)
+            if row is None and len(known) == len(versions):
+                row = list(known.values())[place]
+            if row is None:
+                out.append(f"it has no row for {client} {version}")
+                continue
+            for task in {**row, **tasks}:
+                if row.get(task) != tasks.get(task):
+                    out.append(f"{client} {version} {task}: it says {row.get(task, 'nothing')}, and the run {tasks.get(task, 'nothing')}")
+    return out

@@ -157,7 +157,7 @@ impl Judge {
 
 /// Prints the verdict of a task, and says whether it failed.
 async fn judged(task: &str, run: impl Future<Output = Done>) -> bool {
-    if std::env::var("JUDGE_TASK").is_ok_and(|only| only != task) {
+    if std::env::var("JUDGE_TASK").is_ok_and(|only| !only.split(';').any(|one| one == task)) {
         return false;
     }
     let (result, reason) = match tokio::time::timeout(std::time::Duration::from_secs(30), run).await {
