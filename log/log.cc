@@ -237,6 +237,9 @@ Result<Appended> Log::Impl::append(TopicPartition id, std::string_view batch, Ep
       AppendDone waiting = std::exchange(part->done, nullptr);
       part = pool_->take();
       part->kind = JournalKind::kEpoch;
+      part->repeat = true;
+      part->entries[0].shard = shard;
+      part->entry_count = 1;
       part->done = std::move(waiting);
       pool_->count(*part, sizeof(Part));
       counters_.duplicates.fetch_add(1, std::memory_order_relaxed);
