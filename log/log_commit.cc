@@ -359,6 +359,7 @@ void Log::Impl::apply(const PartRef& part) {
       Shard& shard = *part->entries[0].shard;
       const std::lock_guard lock(shard.tail_mutex);
       shard.start = std::max(shard.start, part->offset);
+      starts_moved_ = true;
       collect(shard, woken_);
       break;
     }

@@ -211,6 +211,11 @@ class Log::Impl {
   /// For what the reserve lacks, and as much again.
   [[nodiscard]] bool has_room_for_reserve() const;
   void retain();
+  /// Where retention moves the start of a partition to; begins a new segment when all of the active one may
+  /// go. Precondition: io_mutex is held.
+  Offset retain_to(Shard& shard, const TopicOptions& options, std::optional<Offset> limit, Timestamp now);
+  /// Makes a checkpoint due, which deletes them, when there are segments below a start that moved.
+  void look_for_drops();
   void mark_dirty(const ShardRef& shard);
   /// Tells the segment thread that there is work; `now`: it does not wait for more.
   void wake_segments(bool now);
@@ -359,6 +364,9 @@ class Log::Impl {
   std::uint64_t room_asked_at_ = 0;  ///< recovery: disk_low() is asked when so many bytes were replayed
   std::atomic<bool> growing_{true};
   Monotonic retained_{};                    ///< segment thread only
+  std::atomic<bool> starts_moved_{false};   ///< since look_for_drops()
+  std::atomic<bool> drop_waits_{false};     ///< segments below a start go with the next checkpoint
+  std::optional<Monotonic> drop_asked_at_;  ///< segment thread only: when that last made a checkpoint due
   std::atomic<bool> failed_{false};
   mutable std::mutex failure_mutex_;
   Status failure_;
@@ -377,7 +385,7 @@ class Log::Impl {
   struct Counters {
     std::atomic<std::uint64_t> commits{0}, appends{0}, bytes_appended{0}, bytes_journaled{0},
         bytes_segments{0}, checkpoints{0}, journal_used{0}, commit_us_sum{0}, duplicates{0},
- cleaner_rounds{0}, cleaner_bytes_read{0},
+        partition_producers_refused{0}, node_producers_refused{0}, cleaner_rounds{0}, cleaner_bytes_read{0},
         cleaner_bytes_written{0};
     std::array<std::atomic<std::uint64_t>, 24> commit_us_log2{};
   } counters_;
