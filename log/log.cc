@@ -231,12 +231,18 @@ Result<Appended> Log::Impl::append(TopicPartition id, std::string_view batch, Ep
     now = producer_time();
     if (!shard->producers)
       shard->producers = std::make_unique<Producers>(options_.producers, producer_budget_);
-    AFDG_ASSIGN(const auto stored, shard->producers->check(view, now));
-    if (stored) {
+    const auto checked = shard->producers->check(view, now);
+    if (checked.code() == Code::kOverloaded)
+      ++(shard->producers->full() ? counters_.partition_producers_refused : counters_.node_producers_refused);
+    AFDG_TRY(checked.status());
+    if (const auto& stored = *checked) {
       // Nothing but its place in the order: it is decided after the first one.
       AppendDone waiting = std::exchange(part->done, nullptr);
       part = pool_->take();
       part->kind = JournalKind::kEpoch;
+      part->repeat = true;
+      part->entries[0].shard = shard;
+      part->entry_count = 1;
       part->done = std::move(waiting);
       pool_->count(*part, sizeof(Part));
       counters_.duplicates.fetch_add(1, std::memory_order_relaxed);
@@ -392,6 +398,8 @@ LogMetrics Log::Impl::metrics() const {
   m.disk_full = disk_full_;
   m.duplicates = counters_.duplicates;
   m.producers = producer_budget_.used();
+  m.partition_producers_refused = counters_.partition_producers_refused;
+  m.node_producers_refused = counters_.node_producers_refused;
   m.commit_us_sum = counters_.commit_us_sum;
   for (std::size_t i = 0; i < m.commit_us_log2.size(); ++i) m.commit_us_log2[i] = counters_.commit_us_log2[i];
   return m;

@@ -88,10 +88,11 @@ struct TopicOptions {
   /// same key replaced may go. Neither: everything is kept.
   bool cleanup_delete = true;
   bool cleanup_compact = false;
-  /// With cleanup_delete. Batches older than this may go; nothing: kept for ever. Whole segments, never the
-  /// active one.
+  /// With cleanup_delete. Batches older than this may go; nothing: kept for ever. Whole segments; the active
+  /// one ends when all of it may go.
   std::optional<std::chrono::milliseconds> retention_age;
-  /// With cleanup_delete. Oldest segments may go while a partition is larger than this; nothing: no limit.
+  /// With cleanup_delete. Oldest segments may go while as many bytes are left without them; nothing: no
+  /// limit.
   std::optional<std::uint64_t> retention_bytes;
   /// With cleanup_compact. Bytes that were never cleaned, as a part of all that could be: from there on it is
   /// done. 0 to 1.
@@ -156,12 +157,14 @@ struct LogMetrics {
   std::uint64_t bytes_journaled = 0;  ///< frames, padding included
   std::uint64_t bytes_segments = 0;
   std::uint64_t checkpoints = 0;
-  std::uint64_t bytes_in_flight = 0;     ///< now
-  std::uint64_t journal_bytes_used = 0;  ///< now
-  bool disk_full = false;                ///< now
-  std::uint64_t duplicates = 0;          ///< batches that were sent again, and were stored already
-  std::uint64_t producers = 0;           ///< remembered, now
-  std::uint64_t cleaner_rounds = 0;      ///< compactions of a partition that were ended
+  std::uint64_t bytes_in_flight = 0;              ///< now
+  std::uint64_t journal_bytes_used = 0;           ///< now
+  bool disk_full = false;                         ///< now
+  std::uint64_t duplicates = 0;                   ///< batches that were sent again, and were stored already
+  std::uint64_t producers = 0;                    ///< remembered, now
+  std::uint64_t partition_producers_refused = 0;  ///< batches of new ones, because of the partition's limit
+  std::uint64_t node_producers_refused = 0;       ///< the same, because of the node's
+  std::uint64_t cleaner_rounds = 0;               ///< compactions of a partition that were ended
   std::uint64_t cleaner_bytes_read = 0;
   std::uint64_t cleaner_bytes_written = 0;
   std::uint64_t commit_us_sum = 0;

@@ -91,20 +91,22 @@ bool Log::Impl::clean_round() {
     bool overdue = false;
     for (std::size_t i = 0; i + 1 < segments.size(); ++i) {
       const auto& segment = segments[i];
-      if (segment.end > partition.synced_end() || now - segment.max_timestamp < options.min_compaction_lag)
-        break;
+      if (segment.end > partition.synced_end()) break;
+      // Without a lag also what bears a time to come is cleaned, as by Kafka.
+      const bool lags = options.min_compaction_lag.count() > 0;
+      if (lags && now - segment.max_timestamp < options.min_compaction_lag) break;
       if (limit && segment.end > *limit) break;
       candidate.job.sources.push_back({segment.base, segment.end, segment.bytes});
       all += segment.bytes;
       if (segment.end <= cleaned) continue;
       dirty += segment.bytes;
-      overdue = overdue ||
-                (options.max_compaction_lag && now - segment.max_timestamp > *options.max_compaction_lag);
+      overdue = overdue || (options.max_compaction_lag && segment.first_timestamp > Timestamp{} &&
+                            now - segment.first_timestamp > *options.max_compaction_lag);
     }
     if (dirty == 0) continue;
     candidate.dirty = static_cast<double>(dirty) / static_cast<double>(all);
     if (overdue) candidate.dirty = 1;
-    if (candidate.dirty < options.min_cleanable_dirty_ratio) continue;
+    if (!overdue && candidate.dirty < options.min_cleanable_dirty_ratio) continue;
     if (best && best->dirty >= candidate.dirty) continue;
     candidate.job.directory = path(kPartitionsDirectory) + "/" + shard->name;
     candidate.job.dirty = cleaned;

@@ -543,6 +543,27 @@ TEST(LogClean, WhatIsYoungStaysAndWhatIsNotAskedForToo) {
   EXPECT_FALSE(c.log->clean()) << "no region said what its store holds";
 }
 
+TEST(LogClean, WithoutALagWhatBearsATimeToComeIsCleanedToo) {
+  Cleaned c(6);
+  ASSERT_TRUE(c.open().ok() && c.append(120).ok());
+  c.clock.jump(-std::chrono::hours(5));
+  EXPECT_TRUE(c.log->clean());
+}
+
+TEST(LogClean, TheLongestLagIsThatOfASegmentsFirstBatch) {
+  Cleaned c(6);
+  c.topic.segment_bytes = 4000;
+  c.topic.min_cleanable_dirty_ratio = 1.1;  // never for being dirty
+  c.topic.max_compaction_lag = std::chrono::hours(2);
+  ASSERT_TRUE(c.open().ok() && c.append(3).ok());
+  c.clock.advance(std::chrono::minutes(119));
+  ASSERT_TRUE(c.append(200).ok());
+  ASSERT_GT(c.log->describe(kA)->segments, 1u);
+  EXPECT_FALSE(c.log->clean());
+  c.clock.advance(std::chrono::minutes(2));
+  EXPECT_TRUE(c.log->clean()) << "its first record waits for two hours, if not its last";
+}
+
 TEST(LogClean, WithTheLongestRetentionTombstonesStayForEver) {
   Cleaned c(8);
   c.topic.delete_retention = std::chrono::milliseconds::max();

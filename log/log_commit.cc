@@ -28,6 +28,7 @@ void PartPool::give_back(Part* raw) {
   part->writer = 0;
   part->kind = JournalKind::kAppend;
   part->done = nullptr;
+  part->lost = part->repeat = false;
   for (std::size_t i = 0; i < part->entry_count; ++i) part->entries[i] = Part::Entry{};
   part->entry_count = 0;
   part->behind.reset();
@@ -187,6 +188,7 @@ Log::Impl::Commit Log::Impl::commit_once() {
   };
   if (!journal_->has_room(payload)) return blocked(Commit::kNoRoom);
   for (const PartRef& part : taking_) {
+    if (lose_if_faulty(*part)) continue;
     for (std::size_t i = 0; i < part->entry_count; ++i) {
       Part::Entry& entry = part->entries[i];
       if (entry.large.empty() || entry.written) continue;
@@ -197,26 +199,36 @@ Log::Impl::Commit Log::Impl::commit_once() {
       }
       if (written.code() == Code::kCorrupt) {
         record_fault(*entry.shard, written.error());
-      } else if (!written.ok()) {
+        lose(*part);
+        break;
+      }
+      if (!written.ok()) {
         fatal(written.error());
         return commit_once();
       }
       entry.written = true;
     }
   }
-  if (options_.planted.ack_before_sync) {
+  const auto complete = [this] {
     for (const PartRef& part : taking_)
-      if (auto done = std::exchange(part->done, nullptr)) done(AppendOutcome::kCommitted);
-  }
+      if (auto done = std::exchange(part->done, nullptr))
+        done(part->lost ? AppendOutcome::kUnknown : AppendOutcome::kCommitted);
+  };
+  if (options_.planted.ack_before_sync) complete();
 
   // 3. One write, one sync.
   payload_.clear();
+  std::size_t journaled = 0;
+  std::uint32_t parts = 0;
   for (const PartRef& part : taking_) {
+    if (part->lost) continue;
+    ++parts;
+    journaled += part->bytes();
     payload_.emplace_back(part->record);
     if (part->behind) payload_.emplace_back(part->behind.get(), part->behind_bytes);
   }
   const Monotonic began = clock_.monotonic();
-  Status written = journal_->commit(payload_, static_cast<std::uint32_t>(taking_.size()));
+  Status written = journal_->commit(payload_, parts);
   if (written.code() == Code::kDiskFull) {
     note_disk_full();
     return blocked(Commit::kDiskFull);
@@ -228,14 +240,15 @@ Log::Impl::Commit Log::Impl::commit_once() {
   const auto us = std::chrono::duration_cast<std::chrono::microseconds>(clock_.monotonic() - began).count();
   const auto micros = static_cast<std::uint64_t>(std::max<std::int64_t>(us, 0));
   counters_.commits.fetch_add(1, std::memory_order_relaxed);
-  counters_.bytes_journaled.fetch_add(frame_bytes(payload), std::memory_order_relaxed);
+  counters_.bytes_journaled.fetch_add(frame_bytes(journaled), std::memory_order_relaxed);
   counters_.commit_us_sum.fetch_add(micros, std::memory_order_relaxed);
   const std::size_t bucket =
       std::min<std::size_t>(std::bit_width(micros), counters_.commit_us_log2.size() - 1);
   counters_.commit_us_log2[bucket].fetch_add(1, std::memory_order_relaxed);
 
   // 4. Readable, then told.
-  for (const PartRef& part : taking_) apply(part);
+  for (const PartRef& part : taking_)
+    if (!part->lost) apply(part);
   {
     const std::lock_guard lock(queue_mutex_);
     pending_bytes_ -= payload;
@@ -243,8 +256,7 @@ Log::Impl::Commit Log::Impl::commit_once() {
     journal_free_ = journal_->core().free_contiguous();
   }
   counters_.journal_used.store(journal_->core().used(), std::memory_order_relaxed);
-  for (const PartRef& part : taking_)
-    if (auto done = std::exchange(part->done, nullptr)) done(AppendOutcome::kCommitted);
+  complete();
   taking_.clear();
   if (options_.committed) options_.committed();
   tell(woken_);
@@ -267,6 +279,37 @@ Status Log::Impl::write_large(Part::Entry& entry) {
   return {};
 }
 
+bool Log::Impl::lose_if_faulty(Part& part) {
+  if (part.lost) return true;
+  if (part.kind != JournalKind::kAppend && !part.repeat) return false;
+  bool lost = part.writer != 0 && lost_writers_.contains(part.writer);
+  for (std::size_t i = 0; i < part.entry_count; ++i) lost = lost || part.entries[i].shard->faulty;
+  if (lost) lose(part);
+  return lost;
+}
+
+void Log::Impl::lose(Part& part) {
+  part.lost = true;
+  if (part.writer != 0) lost_writers_.insert(part.writer);
+  for (std::size_t i = 0; i < part.entry_count; ++i) {
+    Part::Entry& entry = part.entries[i];
+    if (!std::exchange(entry.written, false)) continue;
+    Shard& shard = *entry.shard;
+    const std::lock_guard io(shard.io_mutex);
+    if (!shard.partition || !shard.partition->fault().ok()) continue;
+    const Status cut = shard.partition->truncate_to(entry.base);
+    shard.unsynced = true;
+    if (cut.ok()) {
+      const std::lock_guard lock(shard.tail_mutex);
+      shard.written_end = std::min(shard.written_end, entry.base);
+    } else if (cut.code() == Code::kCorrupt) {
+      record_fault(shard, cut.error());
+    } else {
+      fatal(cut.error());
+    }
+  }
+}
+
 void Log::Impl::apply(const PartRef& part) {
   switch (part->kind) {
     case JournalKind::kAppend:
@@ -279,13 +322,17 @@ void Log::Impl::apply(const PartRef& part) {
           shard.committed_end = entry.next;
           shard.bytes_since_snapshot += entry.large.empty() ? part->batch(entry).size() : entry.large.size();
           collect(shard, woken_);
-          if (entry.large.empty() && shard.fault.ok()) {
+          // The journal has it, but not for long: nothing of a faulty partition gets into its segments.
+          if (!shard.fault.ok()) {
+            part->lost = true;
+          } else if (entry.large.empty()) {
             shard.tail.push_back({part, part->batch(entry), entry.base, entry.next});
             mark = !std::exchange(shard.listed_dirty, true);
           }
         }
         if (mark) mark_dirty(entry.shard);
       }
+      if (part->lost && part->writer != 0) lost_writers_.insert(part->writer);
       break;
     case JournalKind::kTruncate: {
       Shard& shard = *part->entries[0].shard;
@@ -312,6 +359,7 @@ void Log::Impl::apply(const PartRef& part) {
       Shard& shard = *part->entries[0].shard;
       const std::lock_guard lock(shard.tail_mutex);
       shard.start = std::max(shard.start, part->offset);
+      starts_moved_ = true;
       collect(shard, woken_);
       break;
     }
@@ -387,6 +435,12 @@ void Log::Impl::journal_thread() {
 void Log::Impl::forget_writer(std::uint64_t writer) {
   const std::lock_guard commit(commit_mutex_);
   const std::lock_guard lock(queue_mutex_);
+  // What it left behind stays lost.
+  bool pends = false;
+  for (const PartRef& part : taking_) pends = pends || part->writer == writer;
+  for (std::size_t i = pending_front_; i < pending_.size(); ++i)
+    pends = pends || pending_[i]->writer == writer;
+  if (!pends) lost_writers_.erase(writer);
   for (const PartRef& part : taking_)
     if (part->writer == writer) part->done = nullptr;
   for (std::size_t i = pending_front_; i < pending_.size(); ++i)

@@ -104,6 +104,9 @@ struct Part {
   std::uint64_t writer = 0;
   std::uint64_t counted = 0;  ///< in bytes_in_flight
   AppendDone done;
+  bool repeat = false;  ///< kEpoch without a record, but with an entry: decided as an append to it would be
+  bool lost =
+      false;  ///< a partition of it is faulty: it is kUnknown, and not journaled unless it was already
   /// In the journal.
   [[nodiscard]] std::size_t bytes() const noexcept { return record.size() + behind_bytes; }
   [[nodiscard]] std::string_view batch(const Entry& entry) const noexcept {
@@ -179,7 +182,12 @@ class Log::Impl {
   [[nodiscard]] bool crowded() const noexcept;
   /// Puts a large batch into its segment and syncs it.
   Status write_large(Part::Entry& entry);
-  /// Makes a committed part readable.
+  /// Whether a part can no longer be stored whole, or follows one of its writer that was not; it is marked
+  /// then.
+  bool lose_if_faulty(Part& part);
+  /// Marks a part as lost, and takes its large batches back that were written.
+  void lose(Part& part);
+  /// Makes a committed part readable; one whose partition became faulty meanwhile is lost.
   void apply(const PartRef& part);
   void forget_writer(std::uint64_t writer);
   Status failure() const;
@@ -203,6 +211,11 @@ class Log::Impl {
   /// For what the reserve lacks, and as much again.
   [[nodiscard]] bool has_room_for_reserve() const;
   void retain();
+  /// Where retention moves the start of a partition to; begins a new segment when all of the active one may
+  /// go. Precondition: io_mutex is held.
+  Offset retain_to(Shard& shard, const TopicOptions& options, std::optional<Offset> limit, Timestamp now);
+  /// Makes a checkpoint due, which deletes them, when there are segments below a start that moved.
+  void look_for_drops();
   void mark_dirty(const ShardRef& shard);
   /// Tells the segment thread that there is work; `now`: it does not wait for more.
   void wake_segments(bool now);
@@ -314,6 +327,8 @@ class Log::Impl {
   std::mutex commit_mutex_;
   std::vector<PartRef> taking_;            ///< under commit_mutex_; kept when a commit must be tried again
   std::vector<std::string_view> payload_;  ///< under commit_mutex_: of the commit under way
+  /// Under commit_mutex_: regions' writers of which a part was lost, until they are forgotten.
+  std::set<std::uint64_t> lost_writers_;
   mutable std::mutex queue_mutex_;
   std::vector<PartRef> pending_;
   std::size_t pending_front_ = 0;
@@ -348,7 +363,10 @@ class Log::Impl {
   std::atomic<bool> growth_refused_{false};
   std::uint64_t room_asked_at_ = 0;  ///< recovery: disk_low() is asked when so many bytes were replayed
   std::atomic<bool> growing_{true};
-  Monotonic retained_{};  ///< segment thread only
+  Monotonic retained_{};                    ///< segment thread only
+  std::atomic<bool> starts_moved_{false};   ///< since look_for_drops()
+  std::atomic<bool> drop_waits_{false};     ///< segments below a start go with the next checkpoint
+  std::optional<Monotonic> drop_asked_at_;  ///< segment thread only: when that last made a checkpoint due
   std::atomic<bool> failed_{false};
   mutable std::mutex failure_mutex_;
   Status failure_;
@@ -367,7 +385,8 @@ class Log::Impl {
   struct Counters {
     std::atomic<std::uint64_t> commits{0}, appends{0}, bytes_appended{0}, bytes_journaled{0},
         bytes_segments{0}, checkpoints{0}, journal_used{0}, commit_us_sum{0}, duplicates{0},
-        cleaner_rounds{0}, cleaner_bytes_read{0}, cleaner_bytes_written{0};
+        partition_producers_refused{0}, node_producers_refused{0}, cleaner_rounds{0}, cleaner_bytes_read{0},
+        cleaner_bytes_written{0};
     std::array<std::atomic<std::uint64_t>, 24> commit_us_log2{};
   } counters_;
 };

@@ -10,6 +10,8 @@ namespace {
 constexpr std::chrono::milliseconds kGather{10};
 constexpr std::chrono::milliseconds kGrowPace{5};
 constexpr std::chrono::seconds kRetentionPace{5};
+/// Between two checkpoints that are made only so that segments can go.
+constexpr std::chrono::seconds kDropPace{10};
 
 }  // namespace
 
@@ -113,6 +115,7 @@ bool Log::Impl::maintain(bool idle) {
   }
   if (!disk_full_ && disk_low()) note_disk_full();
   if (disk_full_) try_resume();
+  look_for_drops();
   bool due = false;
   bool grows = false;
   {
@@ -123,6 +126,11 @@ bool Log::Impl::maintain(bool idle) {
   {
     const std::lock_guard lock(queue_mutex_);
     due = due || commit_blocked_;
+  }
+  if (const Monotonic at = clock_.monotonic();
+      !due && drop_waits_ && !holds_back() && (!drop_asked_at_ || at - *drop_asked_at_ >= kDropPace)) {
+    drop_asked_at_ = at;
+    due = true;
   }
   if (due) {
     const std::uint64_t before = counters_.checkpoints.load();
@@ -315,6 +323,7 @@ Status Log::Impl::checkpoint(bool clean) {
   }
   release();
   counters_.checkpoints.fetch_add(1, std::memory_order_relaxed);
+  drop_waits_ = false;
   for (std::size_t i = 0; i < shards.size(); ++i) {
     Shard& shard = *shards[i];
     const std::lock_guard io(shard.io_mutex);
@@ -356,6 +365,50 @@ Status Log::Impl::sync_segments(Shard& shard, Offset end) {
   return {};
 }
 
+void Log::Impl::look_for_drops() {
+  if (!starts_moved_.exchange(false)) return;
+  std::vector<ShardRef> shards;
+  {
+    const std::lock_guard lock(shards_mutex_);
+    for (const auto& [id, shard] : shards_) shards.push_back(shard);
+  }
+  for (const ShardRef& shard : shards) {
+    const std::lock_guard io(shard->io_mutex);
+    if (!shard->partition || !shard->partition->fault().ok()) continue;
+    const auto segments = shard->partition->segments();
+    const std::lock_guard lock(shard->tail_mutex);
+    if (segments.size() > 1 && segments[1].base <= shard->start) drop_waits_ = true;
+  }
+}
+
+Offset Log::Impl::retain_to(Shard& shard, const TopicOptions& options, std::optional<Offset> limit,
+                            Timestamp now) {
+  Partition& partition = *shard.partition;
+  const auto segments = partition.segments();
+  std::uint64_t left = partition.bytes();
+  Offset to{0};
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    const auto& segment = segments[i];
+    const bool active = i + 1 == segments.size();
+    // Records without a time are as old as the append of the first.
+    const Timestamp newest =
+        active && segment.max_timestamp < Timestamp{} ? partition.active_since() : segment.max_timestamp;
+    const bool old = options.retention_age && now - newest > *options.retention_age;
+    const bool large = options.retention_bytes && left - segment.bytes >= *options.retention_bytes;
+    if ((active && segment.bytes == 0) || (!old && !large)) break;
+    if (limit && segment.end > *limit) break;
+    if (active) {
+      if (holds_back()) break;
+      // A full disk is noted where it matters; anything else is met again there.
+      if (!partition.roll(now).ok()) break;
+      shard.unsynced = true;
+    }
+    left -= segment.bytes;
+    to = segment.end;
+  }
+  return to;
+}
+
 void Log::Impl::retain() {
   std::vector<ShardRef> shards;
   {
@@ -378,16 +431,7 @@ void Log::Impl::retain() {
     {
       const std::lock_guard io(shard->io_mutex);
       if (!shard->partition || !shard->partition->fault().ok()) continue;
-      const auto segments = shard->partition->segments();
-      std::uint64_t left = shard->partition->bytes();
-      for (std::size_t i = 0; i + 1 < segments.size(); ++i) {
-        const bool old = options.retention_age && now - segments[i].max_timestamp > *options.retention_age;
-        const bool large = options.retention_bytes && left > *options.retention_bytes;
-        if (!old && !large) break;
-        if (limit && segments[i].end > *limit) break;
-        left -= segments[i].bytes;
-        to = segments[i].end;
-      }
+      to = retain_to(*shard, options, limit, now);
     }
     {
       const std::lock_guard lock(shard->tail_mutex);

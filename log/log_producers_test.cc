@@ -283,6 +283,8 @@ TEST(LogProducers, TooManyAreRefused) {
   EXPECT_EQ(o.send({.id = 3}), "kOverloaded");
   EXPECT_EQ(o.send({.id = 3}, kOther), "ok 0");
   EXPECT_EQ(o.send({.id = 4}, kOther), "kOverloaded") << "the node's limit";
+  EXPECT_EQ(o.log->metrics().partition_producers_refused, 1u);
+  EXPECT_EQ(o.log->metrics().node_producers_refused, 1u);
   EXPECT_EQ(o.send({.id = -1, .epoch = -1, .sequence = -1}), "ok 3");
   EXPECT_EQ(o.send({.id = 2, .sequence = 1}), "ok 4");
 }

@@ -168,9 +168,10 @@ Status Log::Impl::open_shards(const std::vector<NewPartition>& list, const Journ
     shard->flush_bytes = std::min<std::uint64_t>(shard->flush_bytes, p.options.segment_bytes);
     const Plan& plan = survey.of(p.partition);
     RecoveryReport report;
-    auto opened =
-        Partition::open(fs_, path(kPartitionsDirectory) + "/" + shard->name, partition_options(p.options),
-                        {.recovery_point = plan.end, .start = std::min(plan.stored_start, plan.end)}, report);
+    auto opened = Partition::open(
+        fs_, path(kPartitionsDirectory) + "/" + shard->name, partition_options(p.options),
+        {.recovery_point = plan.end, .start = std::min(plan.stored_start, plan.end), .now = clock_.now()},
+        report);
     if (opened.code() == Code::kNotFound || opened.code() == Code::kCorrupt) {
       shard->fault = fail(Code::kCorrupt, path(kPartitionsDirectory) + "/" + shard->name + ": " +
                                               opened.error().text() + ": copy it again or delete the topic");

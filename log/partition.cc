@@ -306,8 +306,8 @@ std::vector<Partition::SegmentInfo> Partition::segments() const {
   std::vector<SegmentInfo> out;
   out.reserve(segments_.size());
   for (const auto& s : segments_)
-    out.push_back(
-        {s->base(), s->end(), s->bytes(), Timestamp(std::chrono::milliseconds(s->max_timestamp()))});
+    out.push_back({s->base(), s->end(), s->bytes(), Timestamp(std::chrono::milliseconds(s->max_timestamp())),
+                   Timestamp(std::chrono::milliseconds(s->first_timestamp()))});
   return out;
 }
 

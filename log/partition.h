@@ -42,6 +42,8 @@ struct PartitionState {
   Offset recovery_point{0};
   /// The first readable offset, as last made durable.
   Offset start{0};
+  /// The time: the active segment's age is counted from its first batch's timestamp, or else from now.
+  Timestamp now{};
 };
 
 /// What open() found and did. Nothing in it is an error; the lines are for the operator's log.
@@ -197,7 +199,7 @@ class Partition {
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
   /// Bytes appended since the last begin_sync().
   [[nodiscard]] std::uint64_t bytes_unsynced() const noexcept { return bytes_unsynced_; }
-  /// When the first append to the active segment was; long ago when that was in an earlier life.
+  /// When the first append to the active segment was; of an earlier life, what its first batch says of that.
   [[nodiscard]] Timestamp active_since() const noexcept { return active_since_; }
   /// Grows with each truncation that changed something.
   [[nodiscard]] std::uint64_t truncations() const noexcept { return truncations_; }
@@ -209,6 +211,7 @@ class Partition {
     Offset end;
     std::uint64_t bytes;
     Timestamp max_timestamp;
+    Timestamp first_timestamp;  ///< of the first batch; below zero when it has none
   };
   [[nodiscard]] std::vector<SegmentInfo> segments() const;
   /// ok, or the damage that was found, naming file and position.

@@ -124,6 +124,8 @@ Status Partition::recover(const PartitionState& state, RecoveryReport& report) {
   while (sealed + 1 < segments_.size() && segments_[sealed + 1]->base() < state.recovery_point) ++sealed;
   AFDG_TRY(recover_sealed(sealed, report));
   AFDG_TRY(recover_tail(sealed, state.recovery_point, report));
+  const Timestamp first{std::chrono::milliseconds(active().first_timestamp())};
+  active_since_ = first < Timestamp{} ? state.now : std::min(first, state.now);
   return load_marks(report);
 }
 
@@ -202,7 +204,6 @@ Status Partition::recover_tail(std::size_t first, Offset recovery_point, Recover
   end_ = std::max(end_, start_);
   synced_end_ = std::max(recovery_point, start_);
   write_back_from_ = active().bytes();
-  // Its age is counted from now on: the time of its first append is not stored.
   return recover_lineage(scanned_from, scanned, report);
 }
 

@@ -90,6 +90,8 @@ class Producers {
   Result<Offset> decode(std::string_view bytes);
 
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+  /// The partition's own limit is reached.
+  [[nodiscard]] bool full() const noexcept { return entries_.size() >= options_.producers_max; }
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
 
   /// Where the last batch of each producer is, in growing order.

@@ -1,6 +1,7 @@
 #include "log/segment.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 #include <utility>
@@ -76,10 +77,12 @@ void Segment::forget() {
   end_ = base_;
   max_timestamp_ = -1;
   max_timestamp_offset_ = Offset(-1);
+  first_timestamp_ = -1;
 }
 
 void Segment::take(const BatchView& header, std::uint64_t position, std::uint64_t size) {
   const auto relative = static_cast<std::int32_t>(header.last() - base_);
+  if (position == 0) first_timestamp_ = header.max_timestamp();
   if (header.max_timestamp() > max_timestamp_) {
     max_timestamp_ = header.max_timestamp();
     max_timestamp_offset_ = header.last();
@@ -135,6 +138,15 @@ Status Segment::rebuild_indexes() {
     take(scanner.batch(), scanner.position(), scanner.size());
   }
   return scanner.status();
+}
+
+Status Segment::learn_first() {
+  first_timestamp_ = -1;
+  if (bytes_ < batch_layout::kHeaderBytes) return {};
+  std::array<char, batch_layout::kHeaderBytes> header;
+  AFDG_TRY(file_->read_at(0, header.size(), header.data()));
+  first_timestamp_ = BatchView::header({header.data(), header.size()}).max_timestamp();
+  return {};
 }
 
 Status Segment::walk_tail() {
@@ -201,7 +213,7 @@ Status Segment::load(std::vector<std::string>* warnings) {
   if (bytes_before != 0 && end_ != end_before)
     return damaged(bytes_, "it ends at offset " + std::to_string(end_.value()) + ", it ended at " +
                                std::to_string(end_before.value()));
-  return {};
+  return learn_first();
 }
 
 Status Segment::recover(Offset trusted, std::vector<std::string>& warnings,
@@ -252,7 +264,7 @@ Status Segment::recover(Offset trusted, std::vector<std::string>& warnings,
   if (scanner.status().code() == Code::kIo) return scanner.status();
   if (torn.ok()) torn = scanner.status();
   bytes_ = valid;
-  return {};
+  return learn_first();
 }
 
 Result<std::uint64_t> Segment::cut_tail() {
@@ -305,6 +317,7 @@ Status Segment::truncate_to(Offset to) {
   rewrite_indexes_ = true;
   max_timestamp_ = -1;
   max_timestamp_offset_ = Offset(-1);
+  AFDG_TRY(learn_first());
   return walk_tail();
 }
 

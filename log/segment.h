@@ -136,6 +136,8 @@ class Segment {
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
   /// -1 when it has no batch.
   [[nodiscard]] std::int64_t max_timestamp() const noexcept { return max_timestamp_; }
+  /// The largest timestamp of the first batch; -1 when there is none.
+  [[nodiscard]] std::int64_t first_timestamp() const noexcept { return first_timestamp_; }
   [[nodiscard]] Offset max_timestamp_offset() const noexcept { return max_timestamp_offset_; }
   [[nodiscard]] const std::shared_ptr<store::File>& file() const noexcept { return file_; }
   [[nodiscard]] const std::string& log_path() const noexcept { return log_path_; }
@@ -148,6 +150,8 @@ class Segment {
   /// Goes from the last index entry to the end of the file by headers.
   Status walk_tail();
   Status rebuild_indexes();
+  /// Reads the first batch's header, which the indexes may have let be passed over.
+  Status learn_first();
   /// Takes a batch that is in the file into indexes and extent.
   void take(const BatchView& header, std::uint64_t position, std::uint64_t size);
   void forget();
@@ -178,6 +182,7 @@ class Segment {
   std::uint64_t bytes_ = 0;
   std::int64_t max_timestamp_ = -1;
   Offset max_timestamp_offset_{-1};
+  std::int64_t first_timestamp_ = -1;
   std::uint64_t checked_from_ = 0;
   std::uint64_t checked_to_ = 0;
 };
