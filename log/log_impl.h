@@ -69,6 +69,8 @@ struct Shard {
   std::uint8_t watchers = 0;               ///< who is told of the next change, a bit each
   std::uint64_t bytes_since_snapshot = 0;  ///< committed since, of all that recovery would scan
 
+  Offset start_asked{0};  ///< segment thread only: where retention last asked the start to be
+
   // Under io_mutex, held over system calls; taken before tail_mutex.
   std::mutex io_mutex;
   std::unique_ptr<Partition> partition;  ///< null when its directory is lost

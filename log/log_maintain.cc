@@ -437,6 +437,8 @@ void Log::Impl::retain() {
       const std::lock_guard lock(shard->tail_mutex);
       if (to <= shard->start || to > shard->committed_end) continue;
     }
+    if (to <= shard->start_asked) continue;  // it waits for a commit, perhaps for long
+    shard->start_asked = to;
     PartRef part = pool_->take();
     part->kind = JournalKind::kStart;
     part->entries[0].shard = shard;
