@@ -315,8 +315,9 @@ class KafkaListener::State {
       }
       if (bytes < room) break;
     }
-    // What this thread commits itself (Log::lead) is to be on its way before more is read: a client with a few
-    // requests under way then sends the next while the first are committed, instead of waiting for all of them.
+    // What this thread commits itself (Log::lead) is to be on its way before more is read: a client with a
+    // few requests under way then sends the next while the first are committed, instead of waiting for all of
+    // them.
     if (total <= log::Log::kLeadBytesMax) return was_read_.push_back(client);
     wait_readable(client);
   }
