@@ -113,7 +113,7 @@ def groups(folder):
     member = None
     try:
         assert json.loads(server.afdg("-o", "json", "group", "list").stdout) == []
-        server.afdg("topic", "create", "t", "-p", 2)
+        server.afdg("topic", "create", "t", "-p", 2, "-c", "retention.ms=-1")  # its records are of 2023
         for partition in (0, 1):
             server.afdg("topic", "produce", "t", "-p", partition, "--time", 1_700_000_000_000, input="".join(f"{n}\n" for n in range(10)))
             server.afdg("topic", "produce", "t", "-p", partition, "--time", 1_700_000_060_000, input="".join(f"{n}\n" for n in range(10, 20)))
