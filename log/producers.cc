@@ -71,8 +71,8 @@ Result<std::optional<Offset>> Producers::check(const BatchView& header, Timestam
                 name_of(header) + " is new, and the limit of " +
                     std::to_string(here ? options_.producers_max : budget_.max()) +
                     (here ? " producers a partition" : " producers a node") +
-                    " is reached: use fewer producers, or wait until others were silent for a "
-                    "while");
+                    " is reached: use fewer producers, wait until others were silent for a while, or raise " +
+                    (here ? "partition-producers-max" : "node-producers-max"));
   }
   const Entry& entry = found->second;
   const Batch& last = entry.batches.back();

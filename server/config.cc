@@ -236,6 +236,12 @@ const std::vector<ConfigKey>& config_keys() {
       number_key("kafka-members-max",
                  "members of all consumer groups of a node; GROUP_MAX_SIZE_REACHED beyond",
                  &Config::kafka_members_max, 1, 10'000'000),
+      number_key("partition-producers-max",
+                 "idempotent producers that a partition remembers; NOT_ENOUGH_REPLICAS for new ones beyond",
+                 &Config::partition_producers_max, 1, 10'000'000),
+      number_key("node-producers-max",
+                 "idempotent producers of all partitions, about 400 bytes each; NOT_ENOUGH_REPLICAS beyond",
+                 &Config::node_producers_max, 1, 100'000'000),
       number_key("drain-seconds", "how long SIGTERM waits for calls under way, seconds",
                  &Config::drain_seconds, 0, 3600),
   };

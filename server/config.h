@@ -59,6 +59,8 @@ struct Config {
   std::uint32_t kafka_groups_max = 100'000;
   std::uint32_t kafka_group_members_max = 10'000;
   std::uint32_t kafka_members_max = 100'000;
+  std::uint32_t partition_producers_max = 10'000;
+  std::uint32_t node_producers_max = 500'000;
   std::uint32_t drain_seconds = 10;
 
   [[nodiscard]] bool has_role(std::string_view role) const;

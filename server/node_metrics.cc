@@ -67,6 +67,8 @@ void of_log(const MetricSources& node, All& all) {
           static_cast<double>(log.commit_us_sum) / 1e6);
   all.one("afdg_log_bytes_in_flight", "Bytes appended and not yet in segments", false,
           static_cast<double>(log.bytes_in_flight));
+  all.one("afdg_log_producers", "Idempotent producers that are remembered", false,
+          static_cast<double>(log.producers));
   all.one("afdg_compactions_total", "Compactions of a partition that were ended", true,
           static_cast<double>(log.cleaner_rounds));
   all.one("afdg_compaction_read_bytes_total", "Bytes of batches that compaction read", true,
@@ -153,6 +155,15 @@ void of_limits(const MetricSources& node, All& all) {
     refused.values.push_back(of("key", "topics-max", static_cast<double>(refusals.topics)));
     limits.values.push_back(of("key", "node-partitions-max", config.node_partitions_max));
     refused.values.push_back(of("key", "node-partitions-max", static_cast<double>(refusals.partitions)));
+  }
+  if (node.log != nullptr) {
+    const log::LogMetrics log = node.log->metrics();
+    limits.values.push_back(of("key", "partition-producers-max", config.partition_producers_max));
+    refused.values.push_back(
+        of("key", "partition-producers-max", static_cast<double>(log.partition_producers_refused)));
+    limits.values.push_back(of("key", "node-producers-max", config.node_producers_max));
+    refused.values.push_back(
+        of("key", "node-producers-max", static_cast<double>(log.node_producers_refused)));
   }
   if (const auto* kafka = node.kafka != nullptr ? node.kafka->counters() : nullptr) {
     for (std::size_t i = 0; i < kafka::kLimits; ++i) {

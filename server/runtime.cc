@@ -163,6 +163,8 @@ class Runtime final : public RunningNode {
       options.journal_bytes = config_.journal_bytes;
       options.cleaner_interval = std::chrono::milliseconds(config_.cleaner_interval_ms);
       options.bytes_in_flight_max = config_.in_flight_bytes_max;
+      options.producers.producers_max = config_.partition_producers_max;
+      options.producers_node_max = config_.node_producers_max;
       options.reserve_bytes = kStartBytes;
       options.warn = [](const std::string& what) { log_warn("log", {{"what", what}}); };
       options.committed = [] { region::flush_replies_after_commit(); };

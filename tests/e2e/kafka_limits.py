@@ -310,6 +310,23 @@ def refused_first(folder):
         assert [client.produce("t", batch) for batch in (first, second, third)] == [(wire.NONE, 0), (wire.NONE, 2), (wire.NONE, 4)]
 
 
+def producers(folder):
+    """one idempotent producer too many of a partition, or of the node, is refused; those that are known go on, and who is none of them"""
+    with Node(folder, partition_producers_max=2, node_producers_max=3) as node, Client(node.address) as client:
+        assert [client.create(name) for name in ("t", "u")] == [wire.NONE] * 2
+
+        def produce(topic, producer, sequence=0):
+            return client.produce(topic, wire.batch([b"x"], producer=producer, epoch=0, sequence=sequence))
+
+        assert [produce("t", 1), produce("t", 2), produce("t", 3)] == [(wire.NONE, 0), (wire.NONE, 1), (NOT_ENOUGH_REPLICAS, -1)]
+        assert node.refused("partition-producers-max") == 1 and node.refused("node-producers-max") == 0
+        assert [produce("u", 1), produce("u", 2)] == [(wire.NONE, 0), (NOT_ENOUGH_REPLICAS, -1)]
+        assert node.refused("node-producers-max") == 1 and node.metric("afdg_log_producers") == 3
+        assert [produce("t", 1, 1), produce("t", 1, 1)] == [(wire.NONE, 2), (wire.NONE, 2)], "a known one goes on, and its repeat is known"
+        assert client.produce("u", wire.batch([b"x"])) == (wire.NONE, 1), "without idempotence nobody is counted"
+        node.serves()
+
+
 def creating(client, topics):
     """[(error, message)] of a CreateTopics of (name, partitions)."""
     body = wire.array([wire.text(name) + struct.pack(">ih", count, 1) + wire.array([]) + wire.array([]) for name, count in topics]) + struct.pack(">ib", 10000, 0)
@@ -484,4 +501,4 @@ def seldom_told(folder):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.run_cases(connections, descriptors, requests, sizes, silent, half_open, slow_readers, connection_bytes, crowded_log, refused_first, partitions, members, groups, fixed_bounds, seldom_told))
+    sys.exit(harness.run_cases(connections, descriptors, requests, sizes, silent, half_open, slow_readers, connection_bytes, crowded_log, refused_first, producers, partitions, members, groups, fixed_bounds, seldom_told))
