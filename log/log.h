@@ -89,7 +89,7 @@ struct TopicOptions {
   bool cleanup_delete = true;
   bool cleanup_compact = false;
   /// With cleanup_delete. Batches older than this may go; nothing: kept for ever. Whole segments; the active
-  /// one ends when all of it may go.
+  /// one ends when all of it may go, five minutes after the last append.
   std::optional<std::chrono::milliseconds> retention_age;
   /// With cleanup_delete. Oldest segments may go while as many bytes are left without them; nothing: no
   /// limit.

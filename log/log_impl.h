@@ -214,7 +214,7 @@ class Log::Impl {
   [[nodiscard]] bool has_room_for_reserve() const;
   void retain();
   /// Where retention moves the start of a partition to; begins a new segment when all of the active one may
-  /// go. Precondition: io_mutex is held.
+  /// go and nothing came for five minutes. Precondition: io_mutex is held.
   Offset retain_to(Shard& shard, const TopicOptions& options, std::optional<Offset> limit, Timestamp now);
   /// Makes a checkpoint due, which deletes them, when there are segments below a start that moved.
   void look_for_drops();

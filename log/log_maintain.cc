@@ -10,6 +10,8 @@ namespace {
 constexpr std::chrono::milliseconds kGather{10};
 constexpr std::chrono::milliseconds kGrowPace{5};
 constexpr std::chrono::seconds kRetentionPace{5};
+/// Kafka's log.retention.check.interval.ms: records that are too old when they come can be read meanwhile.
+constexpr std::chrono::minutes kSilent{5};
 /// Between two checkpoints that are made only so that segments can go.
 constexpr std::chrono::seconds kDropPace{10};
 
@@ -398,7 +400,7 @@ Offset Log::Impl::retain_to(Shard& shard, const TopicOptions& options, std::opti
     if ((active && segment.bytes == 0) || (!old && !large)) break;
     if (limit && segment.end > *limit) break;
     if (active) {
-      if (holds_back()) break;
+      if (holds_back() || now - partition.appended_at() < kSilent) break;
       // A full disk is noted where it matters; anything else is met again there.
       if (!partition.roll(now).ok()) break;
       shard.unsynced = true;

@@ -36,7 +36,7 @@ struct Kept {
   }
   [[nodiscard]] std::string batch(std::size_t bytes) const {
     BatchBuilder builder;
-    builder.add(clock.now(), "key", std::string(bytes, 'v'));
+    builder.add(clock.now() - age, "key", std::string(bytes, 'v'));
     return std::string(builder.seal(Offset(0), Epoch(0)));
   }
   Status append(std::size_t bytes, TopicPartition id = kPlain) {
@@ -67,6 +67,7 @@ struct Kept {
   ManualClock clock;
   LogOptions options;
   TopicOptions topic;
+  std::chrono::milliseconds age{0};  ///< of what is appended
   std::vector<AppendOutcome> outcomes;
   std::unique_ptr<Log> log;
 };
@@ -108,6 +109,18 @@ TEST(LogRetention, ATopicThatGotSilentIsEmptyWhenAllOfItIsTooOld) {
   ASSERT_TRUE(k.open().ok());
   EXPECT_EQ(k.about().start, Offset(3));
   EXPECT_EQ(k.about().end, Offset(4));
+}
+
+TEST(LogRetention, WhatIsTooOldWhenItComesCanBeReadForFiveMinutes) {
+  Kept k;
+  k.topic.retention_age = hours(1);
+  k.age = hours(2);
+  ASSERT_TRUE(k.open().ok());
+  ASSERT_TRUE(k.fill(1).ok());
+  for (int i = 0; i < 14; ++i) k.pass(seconds(20));
+  EXPECT_EQ(k.about().start, Offset(0));
+  for (int i = 0; i < 3; ++i) k.pass(seconds(20));
+  EXPECT_EQ(k.about().start, Offset(1));
 }
 
 TEST(LogRetention, BySizeAtLeastSoMuchIsLeft) {

@@ -185,6 +185,7 @@ Status Partition::write_batches(std::span<const std::string_view> pieces, Timest
   if (active().bytes() > 0 && (full || old || far)) AFDG_TRY(roll(now));
   Segment& segment = active();
   if (segment.bytes() == 0) active_since_ = now;
+  appended_at_ = now;
   active_dirty_ = true;  // also when it fails: what it wrote and took back is not yet gone from the disk
   AFDG_TRY(segment.append(pieces));
   each_header([&](const BatchView& header) {

@@ -201,6 +201,8 @@ class Partition {
   [[nodiscard]] std::uint64_t bytes_unsynced() const noexcept { return bytes_unsynced_; }
   /// When the first append to the active segment was; of an earlier life, what its first batch says of that.
   [[nodiscard]] Timestamp active_since() const noexcept { return active_since_; }
+  /// When the last append was; of an earlier life, when this one began.
+  [[nodiscard]] Timestamp appended_at() const noexcept { return appended_at_; }
   /// Grows with each truncation that changed something.
   [[nodiscard]] std::uint64_t truncations() const noexcept { return truncations_; }
   /// Where truncate_to(to) would end. Errors: kCorrupt, kIo.
@@ -258,6 +260,7 @@ class Partition {
   Offset end_{0};
   Offset synced_end_{0};
   Timestamp active_since_{};  ///< time of the first append to the active segment
+  Timestamp appended_at_{};   ///< time of the last one
   std::uint64_t bytes_ = 0;
   std::uint64_t bytes_unsynced_ = 0;
   std::uint64_t write_back_from_ = 0;

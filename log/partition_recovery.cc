@@ -126,6 +126,7 @@ Status Partition::recover(const PartitionState& state, RecoveryReport& report) {
   AFDG_TRY(recover_tail(sealed, state.recovery_point, report));
   const Timestamp first{std::chrono::milliseconds(active().first_timestamp())};
   active_since_ = first < Timestamp{} ? state.now : std::min(first, state.now);
+  appended_at_ = std::max(appended_at_, state.now);
   return load_marks(report);
 }
 
