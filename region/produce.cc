@@ -124,11 +124,14 @@ void RegionCore::produce(const Inbound& m) {
   const auto refuse = [&](const Error& error) {
     reply(m.ticket, error.code(), m.content, Offset(-1), false, error.text());
   };
-  if (refuse_closed(m)) return;
   const log::BatchView header = log::BatchView::header(m.payload);
   const Producers::Batch batch{header.producer_id(), header.producer_epoch(), header.base_sequence(),
                                header.records()};
   const Timestamp now = clock_.now();
+  if (refuse_closed(m)) {
+    producers_.refused(batch, now);  // what is under way behind it may come after the recovery
+    return;
+  }
   Producers::Look known;
   if (!options_.plant_no_dedup) {
     const auto looked = producers_.look(batch, now);

@@ -285,6 +285,24 @@ TEST_F(ProduceTest, ALargeBatchThatACrashCutsGoesOnWhereItWas) {
   }
 }
 
+// Invariant 8
+TEST_F(ProduceTest, NothingOfAProducerIsTakenBeforeWhatARecoveringRegionRefused) {
+  open();
+  handle(batch(std::vector<Record>(1'000, {"a", by(1)})));
+  core().seal();
+  region_->crash();  // logged, and most of it still to run
+  ASSERT_TRUE(region_->start().ok());
+  const std::string first = batch({{"b", by(1)}}, 9, 0);
+  const std::string second = batch({{"b", by(2)}}, 9, 1);
+  const auto refused = handle(first);
+  EXPECT_EQ(produce(first).code, Code::kUnavailable);  // as often as it comes
+  EXPECT_EQ(region_->answers[refused].code, Code::kUnavailable);
+  EXPECT_EQ(produce(second).code, Code::kOutOfOrderSequence);  // it was under way behind the first
+  EXPECT_EQ(produce(first).code, Code::kOk);
+  EXPECT_EQ(produce(second).code, Code::kOk);
+  EXPECT_EQ(show("b"), "3; last x: 1 2");
+}
+
 // Invariant 13
 TEST_F(ProduceTest, WhatIsRefusedHasDoneNothing) {
   Options options;

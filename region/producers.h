@@ -57,8 +57,8 @@ class Producers {
   /// Changes nothing. Errors: kOutOfOrderSequence (does not follow the last batch; a new epoch begins at 0),
   /// kProducerFenced (of a lower epoch), kOverloaded (no room for another producer).
   [[nodiscard]] Result<Look> look(const Batch& batch, Timestamp now) const;
-  /// A batch that look() let pass was not taken for another reason. When the producer is unknown, the next
-  /// one is not taken before it while this object lives; nothing is stored of that.
+  /// A batch was not taken for another reason than look() gives. When the producer is unknown, the next one
+  /// is not taken before it while this object lives; nothing is stored of that.
   void refused(const Batch& batch, Timestamp now);
   /// The first `taken` records of a batch that look() let pass are in the open append; `base` is what is
   /// answered for it.
