@@ -34,10 +34,10 @@ GB = 1e9
 KEPT = 6 << 30  # of the machine's memory, for brokers, clients and the page cache
 # Record bytes, batch.size; then records a second about as they come, by which a run's length is chosen.
 PRODUCE = {
-    "1 KiB, default batch": (1024, None, {"ours": 120e3, "synced": 9e3, "kafka": 60e3, "null": 150e3}),
-    "1 KiB, 131072": (1024, 131072, {"ours": 200e3, "synced": 16e3, "kafka": 110e3, "null": 250e3}),
-    "100 bytes, default batch": (100, None, {"ours": 450e3, "synced": 22e3, "kafka": 220e3, "null": 500e3}),
-    "100 bytes, 131072": (100, 131072, {"ours": 800e3, "synced": 380e3, "kafka": 750e3, "null": 900e3}),
+    "1 KiB, default batch": (1024, None, {"ours": 250e3, "synced": 17e3, "kafka": 200e3, "null": 400e3}),
+    "1 KiB, 131072": (1024, 131072, {"ours": 450e3, "synced": 50e3, "kafka": 350e3, "null": 800e3}),
+    "100 bytes, default batch": (100, None, {"ours": 900e3, "synced": 85e3, "kafka": 900e3, "null": 1400e3}),
+    "100 bytes, 131072": (100, 131072, {"ours": 1400e3, "synced": 400e3, "kafka": 1300e3, "null": 2000e3}),
 }
 
 
