@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <thread>
 
 #include "log/cleaner.h"
@@ -11,6 +12,7 @@ namespace {
 
 constexpr std::uint64_t kBytesPerSecond = 64u << 20;
 constexpr std::uint64_t kBytesAtOnce = 1u << 20;
+constexpr Offset kNoLimit{std::numeric_limits<std::int64_t>::max()};
 
 /// What of a partition may be cleaned now, and how dirty that is.
 struct Candidate {
@@ -36,19 +38,30 @@ Status Log::Impl::may_clean(const Shard& shard) {
   return {};
 }
 
-/// Only what is on the disk for sure is cleaned; a checkpoint may be far away.
-Status Log::Impl::sync_sealed(Shard& shard) {
-  const std::lock_guard one(checkpoint_mutex_);
-  Offset until;
-  {
-    const std::lock_guard io(shard.io_mutex);
-    if (!shard.partition || !shard.partition->fault().ok()) return {};
-    const auto segments = shard.partition->segments();
-    if (segments.size() < 2 || segments[segments.size() - 2].end <= shard.partition->synced_end()) return {};
-    const std::lock_guard lock(shard.tail_mutex);
-    until = shard.committed_end;
+std::optional<Log::Impl::Compaction> Log::Impl::compaction_of(const Shard& shard) {
+  const std::lock_guard lock(queue_mutex_);
+  if (shard.deleted || !shard.options.cleanup_compact || shard.uncleanable) return std::nullopt;
+  const Offset limit = shard.options.held_by_region ? shard.compaction_limit : kNoLimit;
+  return Compaction{shard.options, limit};
+}
+
+bool Log::Impl::lacks_point(Shard& shard, Timestamp now) {
+  const auto asked = compaction_of(shard);
+  if (!asked) return false;
+  const std::lock_guard io(shard.io_mutex);
+  if (!shard.partition || !shard.partition->fault().ok()) return false;
+  Partition& partition = *shard.partition;
+  const auto longest = asked->options.max_compaction_lag;
+  if (longest && partition.segments().back().bytes > 0 && now - partition.active_since() > *longest) {
+    if (!partition.roll(now).ok()) return false;  // it is met again where it matters
+    shard.unsynced = true;
   }
-  return sync_segments(shard, until);
+  auto segments = partition.segments();
+  segments.pop_back();
+  const std::lock_guard lock(shard.tail_mutex);
+  return std::any_of(segments.begin(), segments.end(), [&](const Partition::SegmentInfo& segment) {
+    return segment.end > shard.point_end && segment.end <= asked->limit;
+  });
 }
 
 bool Log::Impl::clean_round() {
@@ -59,43 +72,38 @@ bool Log::Impl::clean_round() {
     for (const auto& [id, shard] : shards_) shards.push_back(shard);
   }
   const Timestamp now = clock_.now();
+  bool lacking = false;
+  for (const ShardRef& shard : shards) lacking = lacks_point(*shard, now) || lacking;
+  if (lacking) checkpoint(false).ignore("what the last one covers is cleaned meanwhile");
   std::optional<Candidate> best;
   for (const ShardRef& shard : shards) {
-    TopicOptions options;
+    const auto asked = compaction_of(*shard);
+    if (!asked) continue;
+    const TopicOptions& options = asked->options;
     Candidate candidate{.shard = shard, .job = {}};
-    std::optional<Offset> limit;
     {
       const std::lock_guard lock(queue_mutex_);
-      if (shard->deleted || !shard->options.cleanup_compact || shard->uncleanable) continue;
-      options = shard->options;
-      if (options.held_by_region) limit = shard->compaction_limit;
       if (shard->producers) candidate.job.keep_empty = shard->producers->last_bases();
-    }
-    if (const Status synced = sync_sealed(*shard); !synced.ok()) {
-      if (synced.code() == Code::kCorrupt) record_fault(*shard, synced.error());
-      if (synced.code() == Code::kIo) fatal(synced.error());
-      continue;
     }
     const std::lock_guard io(shard->io_mutex);
     if (!shard->partition || !shard->partition->fault().ok()) continue;
     Partition& partition = *shard->partition;
-    if (options.max_compaction_lag && partition.segments().back().bytes > 0 &&
-        now - partition.active_since() > *options.max_compaction_lag) {
-      if (!partition.roll(now).ok()) continue;
-      shard->unsynced = true;
-    }
     const auto segments = partition.segments();
     const Offset cleaned = shard->cleaned;
+    Offset end = std::min(asked->limit, partition.synced_end());
+    {
+      const std::lock_guard lock(shard->tail_mutex);
+      end = std::min(end, shard->point_end);
+    }
     std::uint64_t dirty = 0;
     std::uint64_t all = 0;
     bool overdue = false;
     for (std::size_t i = 0; i + 1 < segments.size(); ++i) {
       const auto& segment = segments[i];
-      if (segment.end > partition.synced_end()) break;
+      if (segment.end > end) break;
       // Without a lag also what bears a time to come is cleaned, as by Kafka.
       const bool lags = options.min_compaction_lag.count() > 0;
       if (lags && now - segment.max_timestamp < options.min_compaction_lag) break;
-      if (limit && segment.end > *limit) break;
       candidate.job.sources.push_back({segment.base, segment.end, segment.bytes});
       all += segment.bytes;
       if (segment.end <= cleaned) continue;
@@ -189,6 +197,9 @@ Status Log::Impl::clean(Shard& shard, CleanerJob job, std::uint64_t truncations)
 Status Log::Impl::swap_group(Shard& shard, const CompactionMarks& marks, Offset base, Offset end) {
   {
     const std::lock_guard lock(queue_mutex_);
+    // A start will cut at the end of a batch that was chosen already.
+    if (shard.truncating)
+      return fail(Code::kUnavailable, shard.name + " is being truncated: it is cleaned later");
     if (shard.options.held_by_region && marks.history_start > shard.compaction_limit)
       return fail(Code::kUnavailable, shard.name + ": its region was opened anew: it is cleaned later");
   }

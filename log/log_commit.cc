@@ -352,6 +352,8 @@ void Log::Impl::apply(const PartRef& part) {
       std::erase_if(shard.tail, [&](const TailBatch& batch) { return batch.next > part->offset; });
       shard.committed_end = part->offset;
       shard.written_end = std::min(shard.written_end, part->offset);
+      shard.point_end = std::min(shard.point_end, part->offset);
+      shard.point_next = std::min(shard.point_next, part->offset);
       collect(shard, woken_);
       break;
     }

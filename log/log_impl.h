@@ -53,7 +53,7 @@ struct Shard {
   Offset retention_limit{0};
   Offset compaction_limit{0};
   std::unique_ptr<Producers> producers;  ///< null until a batch has a producer
-  bool truncating = false;               ///< no snapshot of the producers may be made
+  bool truncating = false;               ///< no snapshot of the producers may be made, no segment be swapped
   bool uncleanable = false;              ///< in this life: compaction met what it cannot write
 
   // Under tail_mutex, held for moments only.
@@ -62,6 +62,10 @@ struct Shard {
   Offset committed_end{0};
   Offset written_end{0};  ///< all below is in segments; the tail begins here
   CompactionMarks marks;
+  /// A start cuts the segments here, or at a later truncation, and goes on with the journal. Compaction stays
+  /// below: of what it wrote no batch may end there.
+  Offset point_end{0};
+  Offset point_next{0};  ///< what becomes of that when the checkpoint under way is done
   std::vector<TailBatch> tail;
   Status fault;
   std::atomic<bool> faulty{false};         ///< fault is not ok; read without a lock
@@ -300,10 +304,19 @@ class Log::Impl {
   Status write_list();
   /// Compacts the partition that needs it most, if one does. Whether it did.
   bool clean_round();
+  /// What a partition's topic asks of compaction.
+  struct Compaction {
+    TopicOptions options;
+    Offset limit;  ///< its region's: all above stays as it is
+  };
+  /// Nothing: it is not to be cleaned.
+  std::optional<Compaction> compaction_of(const Shard& shard);
+  /// Begins a new segment if the active one is overdue. Whether there are segments to clean that the recovery
+  /// point does not cover.
+  bool lacks_point(Shard& shard, Timestamp now);
   Status clean(Shard& shard, CleanerJob job, std::uint64_t truncations);
   /// Raises the marks, then swaps. Precondition: io_mutex is held.
   Status swap_group(Shard& shard, const CompactionMarks& marks, Offset base, Offset end);
-  Status sync_sealed(Shard& shard);
   Status may_clean(const Shard& shard);
   void cleaner_thread();
 

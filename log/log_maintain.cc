@@ -270,6 +270,7 @@ Status Log::Impl::checkpoint(bool clean) {
     const std::lock_guard queue(queue_mutex_);
     for (const ShardRef& shard : shards) {
       const std::lock_guard lock(shard->tail_mutex);
+      shard->point_next = shard->committed_end;
       point.partitions.push_back({shard->id, shard->start, shard->committed_end, shard->epoch});
     }
   }
@@ -322,6 +323,10 @@ Status Log::Impl::checkpoint(bool clean) {
       fatal(written.error());
     }
     return written;
+  }
+  for (const ShardRef& shard : shards) {
+    const std::lock_guard lock(shard->tail_mutex);
+    shard->point_end = shard->point_next;
   }
   release();
   counters_.checkpoints.fetch_add(1, std::memory_order_relaxed);

@@ -268,6 +268,7 @@ void Log::Impl::settle(const JournalSurvey& survey) {
     const Offset end = good ? shard->partition->end() : plan.end;
     if (!good) shard->tail.clear();
     shard->written_end = end;
+    shard->point_end = plan.end;
     shard->next = shard->committed_end = shard->tail.empty() ? end : shard->tail.back().next;
     shard->start = std::min(plan.start, shard->committed_end);
     if (shard->partition) shard->marks = shard->partition->marks();
