@@ -6,9 +6,12 @@ namespace afdg::log {
 namespace {
 
 constexpr std::string_view kMagic = "AFDGRCPT";
-constexpr std::uint16_t kVersion = 1;
+constexpr std::uint16_t kVersion = 2;  // 1: before it told of compaction
 constexpr std::size_t kHead = 12;
-constexpr std::size_t kPartitionBytes = 8 + 4 + 8 + 8 + 4;
+
+constexpr std::size_t partition_bytes(std::uint16_t version) {
+  return 8 + 4 + 8 + 8 + 4 + (version >= 2 ? 8 + 8 : 0);
+}
 
 }  // namespace
 
@@ -29,6 +32,8 @@ std::string encode_recovery_point(const RecoveryPoint& point) {
     put_be64(out, static_cast<std::uint64_t>(p.start.value()));
     put_be64(out, static_cast<std::uint64_t>(p.end.value()));
     put_be32(out, static_cast<std::uint32_t>(p.epoch.value()));
+    put_be64(out, static_cast<std::uint64_t>(p.cleaned.value()));
+    put_be64(out, static_cast<std::uint64_t>(p.history_start.value()));
   }
   store_be32(out.data() + 8, crc32c(std::string_view(out).substr(kHead)));
   return out;
@@ -56,7 +61,7 @@ Result<RecoveryPoint> decode_recovery_point(std::string_view bytes) {
   point.replay_from.at = in.be64();
   point.synced_number = in.be64();
   const std::uint32_t count = in.be32();
-  if (in.failed() || in.left() != std::size_t{count} * kPartitionBytes) {
+  if (in.failed() || in.left() != std::size_t{count} * partition_bytes(version)) {
     return fail(Code::kCorrupt, "its size does not fit the number of partitions it names");
   }
   point.partitions.reserve(count);
@@ -67,8 +72,15 @@ Result<RecoveryPoint> decode_recovery_point(std::string_view bytes) {
     p.start = Offset(static_cast<std::int64_t>(in.be64()));
     p.end = Offset(static_cast<std::int64_t>(in.be64()));
     p.epoch = Epoch(static_cast<std::int32_t>(in.be32()));
+    if (version >= 2) {
+      p.cleaned = Offset(static_cast<std::int64_t>(in.be64()));
+      p.history_start = Offset(static_cast<std::int64_t>(in.be64()));
+    }
     if (p.start.value() < 0 || p.end < p.start || p.partition.partition.value() < 0) {
       return fail(Code::kCorrupt, "a partition in it ends before it starts");
+    }
+    if (p.cleaned.value() < 0 || p.cleaned > p.end) {
+      return fail(Code::kCorrupt, "a partition in it was compacted past its end");
     }
     point.partitions.push_back(p);
   }

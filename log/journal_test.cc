@@ -256,7 +256,7 @@ std::string hex(std::string_view bytes) {
 }
 
 // Version 1 as it was first written; see docs/formats/journal.md. These bytes never change.
-TEST(Golden, JournalHeaderFrameAndRecoveryPointOfVersion1) {
+TEST(Golden, JournalHeaderAndFrameOfVersion1) {
   EXPECT_EQ(hex(encode_journal_header(kId).substr(0, 24)),
             "414644474a524e4c424213f300010000000000000000004d");
   JournalCore core({kId, 1u << 20}, {}, {});
@@ -272,25 +272,40 @@ TEST(Golden, JournalHeaderFrameAndRecoveryPointOfVersion1) {
             "414a463197f1e819000000000000004d0000000000000002000000000000000700000000000080000000004500"
             "000002000100000000000000000000000000000000002801010000000000000009000000010000000000000028"
             "000000000000002d0000000005626174636800000015020000000000000009000000010000000000000003");
+}
+
+RecoveryPoint some_point() {
   RecoveryPoint point;
   point.journal_id = kId;
   point.replay_from = {3, 99, 5 * kJournalBlock};
   point.synced_number = 98;
   point.clean = true;
-  point.partitions.push_back({{TopicId(1), PartitionIndex(2)}, Offset(5), Offset(50), Epoch(4)});
-  EXPECT_EQ(hex(encode_recovery_point(point)),
+  point.partitions.push_back(
+      {{TopicId(1), PartitionIndex(2)}, Offset(5), Offset(50), Epoch(4), Offset(40), Offset(39)});
+  return point;
+}
+
+TEST(Golden, RecoveryPointOfVersions1And2) {
+  const std::string bytes = encode_recovery_point(some_point());
+  EXPECT_EQ(hex(bytes),
+            "41464447524350541b036b7900020001000000000000004d000000000000000300000000000000630000000000"
+            "005000000000000000006200000001000000000000000100000002000000000000000500000000000000320000"
+            "000400000000000000280000000000000027");
+  std::string first = bytes.substr(0, bytes.size() - 16);
+  store_be16(first.data() + 12, 1);
+  store_be32(first.data() + 8, crc32c(std::string_view(first).substr(12)));
+  EXPECT_EQ(hex(first),
             "4146444752435054689f510500010001000000000000004d000000000000000300000000000000630000000000"
             "005000000000000000006200000001000000000000000100000002000000000000000500000000000000320000"
             "0004");
+  const auto back = decode_recovery_point(first);
+  ASSERT_TRUE(back.ok());
+  EXPECT_EQ(back->partitions.at(0).epoch, Epoch(4));
+  EXPECT_EQ(back->partitions.at(0).cleaned, Offset(0));
 }
 
 TEST(RecoveryPoint, ComesBackAndEveryFlippedByteIsNoticed) {
-  RecoveryPoint point;
-  point.journal_id = kId;
-  point.replay_from = {3, 99, 5 * kJournalBlock};
-  point.synced_number = 98;
-  point.clean = true;
-  point.partitions.push_back({{TopicId(1), PartitionIndex(2)}, Offset(5), Offset(50), Epoch(4)});
+  const RecoveryPoint point = some_point();
   const std::string bytes = encode_recovery_point(point);
   auto back = decode_recovery_point(bytes);
   ASSERT_TRUE(back.ok());
@@ -299,10 +314,20 @@ TEST(RecoveryPoint, ComesBackAndEveryFlippedByteIsNoticed) {
   ASSERT_EQ(back->partitions.size(), 1u);
   EXPECT_EQ(back->partitions[0].end, Offset(50));
   EXPECT_EQ(back->partitions[0].epoch, Epoch(4));
+  EXPECT_EQ(back->partitions[0].cleaned, Offset(40));
+  EXPECT_EQ(back->partitions[0].history_start, Offset(39));
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     std::string damaged = bytes;
     damaged[i] ^= 1;
     EXPECT_EQ(decode_recovery_point(damaged).code(), Code::kCorrupt) << i;
+  }
+}
+
+TEST(RecoveryPoint, WhatCannotBeOfCompactionIsDamage) {
+  for (const Offset cleaned : {Offset(-1), Offset(51)}) {
+    RecoveryPoint point = some_point();
+    point.partitions[0].cleaned = cleaned;
+    EXPECT_EQ(decode_recovery_point(encode_recovery_point(point)).code(), Code::kCorrupt);
   }
 }
 

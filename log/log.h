@@ -28,6 +28,7 @@ struct PlantedBugs {
   bool reuse_before_segment_sync = false;  ///< journal space is released before segments are synced
   bool skip_cleaner_sync = false;          ///< a compacted segment takes its place before it is on the disk
   bool marks_after_swap = false;           ///< readers are told of a compaction when it is done
+  bool cleaned_outlives_cut = false;       ///< what replaces truncated records is held for compacted, too
 };
 
 /// Who commits and who writes segments.

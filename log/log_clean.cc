@@ -216,8 +216,9 @@ void Log::Impl::cleaner_thread() {
   std::unique_lock lock(cleaner_wait_mutex_);
   while (!cleaner_wake_.wait_for(lock, options_.cleaner_interval, [this] { return cleaner_stop_; })) {
     lock.unlock();
-    while (clean_round()) {
-    }
+    bool cleaned = false;
+    while (clean_round()) cleaned = true;
+    if (cleaned) checkpoint(false).ignore("after a crash what was done now is done again");
     lock.lock();
   }
 }

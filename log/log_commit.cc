@@ -347,7 +347,7 @@ void Log::Impl::apply(const PartRef& part) {
         }
         shard.unsynced = true;
       }
-      shard.cleaned = std::min(shard.cleaned, part->offset);
+      if (!options_.planted.cleaned_outlives_cut) shard.cleaned = std::min(shard.cleaned, part->offset);
       const std::lock_guard lock(shard.tail_mutex);
       std::erase_if(shard.tail, [&](const TailBatch& batch) { return batch.next > part->offset; });
       shard.committed_end = part->offset;

@@ -80,7 +80,7 @@ struct Shard {
   std::unique_ptr<Partition> partition;  ///< null when its directory is lost
   std::size_t flush_bytes = 1u << 20;    ///< written at once; not above a segment's size
   bool unsynced = false;
-  Offset cleaned{0};              ///< all below was compacted in this life
+  Offset cleaned{0};              ///< all below was compacted; kept by the recovery point
   std::vector<Offset> snapshots;  ///< of the producers, those with a file; growing
   Gather gather;                  ///< reused by flush
 };
@@ -167,6 +167,8 @@ class Log::Impl {
   void keep_in_memory(const ShardRef& shard, const AppendEntry& entry);
   void settle(const JournalSurvey& survey);
   Status remove_deleted(const std::set<TopicId>& deleted);
+  /// Lets compaction go on where it ended, if the partition's directory is still the one that was compacted.
+  void take_cleaned(Shard& shard, const Plan& plan);
   // log_commit.cc
   enum class Commit : std::uint8_t { kDone, kNothing, kNoRoom, kDiskFull, kFailed };
   /// One commit. Precondition: commit_mutex_ is held.
@@ -206,6 +208,9 @@ class Log::Impl {
   Status flush(Shard& shard, Offset until);
   Status checkpoint(bool clean);
   Status sync_segments(Shard& shard, Offset end);
+  /// What a recovery point tells of the compaction of a partition: nothing of a faulty one, it may be copied
+  /// anew.
+  static void tell_cleaned(Shard& shard, RecoveryPoint::Partition& out);
   Status write_point(const RecoveryPoint& point);
   void note_disk_full();
   /// Less is free than the reserve.

@@ -236,6 +236,13 @@ Status Log::Impl::fill_reserve() {
   return {};
 }
 
+void Log::Impl::tell_cleaned(Shard& shard, RecoveryPoint::Partition& out) {
+  const std::lock_guard io(shard.io_mutex);
+  if (shard.faulty || !shard.partition || !shard.partition->fault().ok()) return;
+  out.cleaned = std::min(shard.cleaned, out.end);
+  out.history_start = shard.partition->marks().history_start;
+}
+
 Status Log::Impl::write_point(const RecoveryPoint& point) {
   return fs_.replace_file(path(kPointFile), encode_recovery_point(point));
 }
@@ -315,7 +322,9 @@ Status Log::Impl::checkpoint(bool clean) {
     }
     return made;
   }
-  // 4. The mark; only then may the space be used again, and old segments go.
+  // 4. How far compaction came: of what is below each end, and on the disk for sure.
+  for (std::size_t i = 0; i < shards.size(); ++i) tell_cleaned(*shards[i], point.partitions[i]);
+  // 5. The mark; only then may the space be used again, and old segments go.
   if (Status written = write_point(point); !written.ok()) {
     if (written.code() == Code::kDiskFull) {
       note_disk_full();

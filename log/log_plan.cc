@@ -6,7 +6,12 @@ namespace afdg::log {
 
 JournalSurvey::JournalSurvey(const RecoveryPoint& point) {
   for (const auto& p : point.partitions) {
-    plans_[p.partition] = Plan{.end = p.end, .start = p.start, .stored_start = p.start, .epoch = p.epoch};
+    plans_[p.partition] = Plan{.end = p.end,
+                               .start = p.start,
+                               .stored_start = p.start,
+                               .epoch = p.epoch,
+                               .cleaned = p.cleaned,
+                               .history_start = p.history_start};
   }
 }
 
@@ -24,6 +29,7 @@ void JournalSurvey::add(const JournalRecord& record) {
     case JournalKind::kTruncate: {
       Plan& plan = plans_[record.partition];
       plan.end = std::min(plan.end, record.offset);
+      plan.cleaned = std::min(plan.cleaned, record.offset);
       break;
     }
     case JournalKind::kStart: {

@@ -17,6 +17,8 @@ struct Plan {
   Offset stored_start{0};  ///< what segments may have been deleted below
   Epoch epoch{-1};
   std::uint64_t skip_to = 0;  ///< records up to this one are in segments already
+  Offset cleaned{0};          ///< all below was compacted, and nothing of it was cut since
+  Offset history_start{0};    ///< at least that of the marks, if the directory is still the same
 };
 
 /// The first reading of a journal: how far each partition is without it, and which topics are gone.

@@ -193,11 +193,25 @@ Status Log::Impl::open_shards(const std::vector<NewPartition>& list, const Journ
                                    std::to_string(plan.end.value()) + " were synced: copy it again");
     }
     shard->unsynced = true;
+    if (shard->fault.ok()) take_cleaned(*shard, plan);
     shards_[p.partition] = std::move(shard);
   }
   recovery_.topics = topics.size();
   recovery_.partitions = shards_.size();
   return {};
+}
+
+void Log::Impl::take_cleaned(Shard& shard, const Plan& plan) {
+  const Offset marked = shard.partition->marks().history_start;
+  if (marked >= plan.history_start) {
+    shard.cleaned = plan.cleaned;
+    return;
+  }
+  recovery_.warnings.push_back(
+      path(kPartitionsDirectory) + "/" + shard.name +
+      ": it is a copy from before its last compaction (its history starts at offset " +
+      std::to_string(marked.value()) + ", not " + std::to_string(plan.history_start.value()) +
+      "): it is compacted from its start");
 }
 
 Status Log::Impl::replay(const JournalRecord& record, const std::function<bool(TopicPartition)>& skip) {

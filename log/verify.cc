@@ -196,7 +196,7 @@ class Verifier {
                std::to_string(plan.end.value()) +
                " were synced: the file was shortened; copy the partition again");
     }
-    AFDG_TRY(check_marks(directory + "/" + std::string(kMarksFile)));
+    AFDG_TRY(check_marks(directory + "/" + std::string(kMarksFile), plan.history_start));
     return whole ? check_lineage(directory + "/" + std::string(kLineageFile), lineage) : Status();
   }
 
@@ -341,13 +341,19 @@ class Verifier {
     return {};
   }
 
-  Status check_marks(const std::string& file) {
+  /// `compacted`: where the history starts at least, by the recovery point.
+  Status check_marks(const std::string& file, Offset compacted) {
     const auto bytes = fs_.read_file(file, 4096);
-    if (bytes.code() == Code::kNotFound) return {};
-    AFDG_TRY(bytes.status());
-    if (const auto marks = decode_marks(*bytes); !marks.ok()) {
+    if (bytes.code() != Code::kNotFound) AFDG_TRY(bytes.status());
+    const auto marks = bytes.ok() ? decode_marks(*bytes) : Result<CompactionMarks>(CompactionMarks{});
+    if (!marks.ok()) {
       note(file, 0, marks.code() == Code::kNewerFormat ? FindingKind::kNewer : FindingKind::kDerived,
            marks.error().text() + ": readers will be asked to begin again from the start");
+    } else if (marks->history_start < compacted) {
+      note(file, 0, FindingKind::kDerived,
+           "the history starts at offset " + std::to_string(marks->history_start.value()) +
+               ", at the last sync at " + std::to_string(compacted.value()) +
+               ": the partition is a copy from before that and will be compacted from its start");
     }
     return {};
   }
