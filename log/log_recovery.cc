@@ -172,6 +172,7 @@ Status Log::Impl::open_shards(const std::vector<NewPartition>& list, const Journ
         fs_, path(kPartitionsDirectory) + "/" + shard->name, partition_options(p.options),
         {.recovery_point = plan.end, .start = std::min(plan.stored_start, plan.end), .now = clock_.now()},
         report);
+    recovery_.warnings.insert(recovery_.warnings.end(), report.warnings.begin(), report.warnings.end());
     if (opened.code() == Code::kNotFound || opened.code() == Code::kCorrupt) {
       shard->fault = fail(Code::kCorrupt, path(kPartitionsDirectory) + "/" + shard->name + ": " +
                                               opened.error().text() + ": copy it again or delete the topic");

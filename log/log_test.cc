@@ -119,6 +119,21 @@ TEST(Log, WhatTheJournalHoldsIsReplayedAndCounted) {
   EXPECT_EQ(o.values().size(), 5u);
 }
 
+TEST(Log, WhatAPartitionWasMadeOfAnewIsReported) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  ASSERT_TRUE(o.append("kept").ok());
+  ASSERT_TRUE(o.log->close().ok());
+  o.log.reset();
+  const std::string lineage = "/log/topics/plain-0/leader-epoch-checkpoint";
+  ASSERT_TRUE(o.fs.remove(lineage).ok());
+  ASSERT_TRUE(o.open().ok());
+  ASSERT_EQ(o.log->recovery().warnings.size(), 1u);
+  EXPECT_NE(o.log->recovery().warnings[0].find(lineage + " is missing"), std::string::npos)
+      << o.log->recovery().warnings[0];
+  EXPECT_EQ(o.values(), std::vector<std::string>{"kept"});
+}
+
 TEST(Log, ATornLastCommitIsReported) {
   Opened o;
   ASSERT_TRUE(o.open().ok());

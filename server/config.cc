@@ -207,6 +207,10 @@ const std::vector<ConfigKey>& config_keys() {
       number_key("kafka-unread-ms",
                  "how long a Kafka client may leave its answers, or 256 KiB of them, unread, milliseconds",
                  &Config::kafka_unread_ms, 100, 86'400'000),
+      number_key("kafka-send-buffer-bytes",
+                 "what the kernel holds of the answers to one Kafka connection, bytes, as Kafka's "
+                 "socket.send.buffer.bytes; more for far clients; 0: the kernel chooses",
+                 &Config::kafka_send_buffer_bytes, 0, 1u << 30),
       number_key("kafka-requests-max",
                  "Kafka requests under way; then only connections that have none are read",
                  &Config::kafka_requests_max, 1, 10'000'000),

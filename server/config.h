@@ -48,6 +48,7 @@ struct Config {
   std::uint32_t kafka_idle_ms = 600'000;
   std::uint32_t kafka_half_request_ms = 30'000;
   std::uint32_t kafka_unread_ms = 60'000;
+  std::uint32_t kafka_send_buffer_bytes = 256u << 10;
   std::uint32_t kafka_requests_max = 100'000;
   std::uint32_t kafka_connection_requests_max = 128;
   std::uint64_t kafka_connection_bytes_max = 64u << 20;

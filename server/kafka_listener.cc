@@ -195,6 +195,10 @@ class KafkaListener::State {
     socket.non_blocking(true, error);
     socket.set_option(tcp::no_delay(true), error);
     socket.set_option(asio::socket_base::keep_alive(true), error);
+    if (setup_.send_buffer_bytes != 0) {
+      const auto bytes = static_cast<int>(setup_.send_buffer_bytes);
+      socket.set_option(asio::socket_base::send_buffer_size(bytes), error);
+    }
     auto client = std::make_shared<Client>(std::move(socket));
     client->connection =
         std::make_shared<kafka::Connection>(broker_, host, [this, weak = std::weak_ptr<Client>(client)] {

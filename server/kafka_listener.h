@@ -32,6 +32,8 @@ class KafkaListener {
     std::uint64_t requests_max = 100'000;
     std::chrono::milliseconds half_request_max{30'000};
     std::chrono::milliseconds unread_max{60'000};
+    /// What the kernel takes of a connection before its client has it; 0: as much as the kernel likes.
+    std::uint32_t send_buffer_bytes = 256u << 10;
     kafka::BrokerOptions broker;
     log::Log* log = nullptr;
     kafka::Cluster* cluster = nullptr;

@@ -32,6 +32,8 @@
 namespace afdg::server {
 namespace {
 
+constexpr std::size_t kWarningsMax = 100;  // of one start
+
 using std::chrono::steady_clock;
 
 std::string with_port(const std::string& address, int port) {
@@ -170,7 +172,11 @@ class Runtime final : public RunningNode {
       options.committed = [] { region::flush_replies_after_commit(); };
       AFDG_TRY(directory_->check_log());
       AFDG_ASSIGN(log_, log::Log::open(fs_, clock_, options));
-      for (const std::string& warning : log_->recovery().warnings) log_warn("log", {{"what", warning}});
+      const auto& warnings = log_->recovery().warnings;
+      for (std::size_t i = 0; i < std::min(warnings.size(), kWarningsMax); ++i)
+        log_warn("log", {{"what", warnings[i]}});
+      if (warnings.size() > kWarningsMax)
+        log_warn("the start warns of more than is told here", {{"warnings", std::to_string(warnings.size())}});
       for (const auto& faulty : log_->recovery().faulty)
         log_error("a partition is damaged and is not served", {{"what", faulty.sentence}});
       store::RocksOptions rocks;
@@ -382,6 +388,7 @@ class Runtime final : public RunningNode {
     setup.broker.idle_max = std::chrono::milliseconds(config_.kafka_idle_ms);
     setup.half_request_max = std::chrono::milliseconds(config_.kafka_half_request_ms);
     setup.unread_max = std::chrono::milliseconds(config_.kafka_unread_ms);
+    setup.send_buffer_bytes = config_.kafka_send_buffer_bytes;
     setup.broker.connection_requests_max = config_.kafka_connection_requests_max;
     setup.broker.connection_bytes_max = config_.kafka_connection_bytes_max;
     setup.broker.request_partitions_max = static_cast<std::int32_t>(config_.kafka_request_partitions_max);
