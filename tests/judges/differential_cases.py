@@ -10,7 +10,7 @@ import differential_admin
 import differential_groups
 import differential_wire as forms
 import kafka_client as wire
-from differential_world import EPOCHS, FETCH, LIST, METADATA, PAGES, VERSIONS
+from differential_world import ANSWERING, EPOCHS, FETCH, LIST, METADATA, PAGES, VERSIONS
 
 CASES = {}
 HOUR = 3600_000
@@ -94,17 +94,20 @@ produces("zstd, version 7", "crowded", forms.resealed(wire.batch([b"x"]), attrib
 
 
 def producing(*batches):
-    """The answers to batches (epoch's distance, sequence, records) of one new producer."""
+    """The answers to batches (epoch's distance, sequence, records) of one new producer, on one connection."""
     def run(w):
         producer, epoch = w.producer()
-        return [code for ahead, sequence, values in batches
-                for code in w.produce(w.crowded, wire.batch(values, producer=producer, epoch=epoch + ahead, sequence=sequence), partition=1)]
+        with wire.Client(w.address, seconds=ANSWERING) as client:
+            return [code for ahead, sequence, values in batches
+                    for code in w.produce(w.crowded, wire.batch(values, producer=producer, epoch=epoch + ahead, sequence=sequence), partition=1, client=client)]
     return run
 
 
 case("Produce: an idempotent producer in order", producing((0, 0, [b"a", b"b"]), (0, 2, [b"c"])))
 case("Produce: a batch again", producing((0, 0, [b"a"]), (0, 0, [b"a"])))
 case("Produce: a batch of long ago again", producing(*[(0, n, [b"a"]) for n in range(7)], (0, 0, [b"a"])))
+case("Produce: a batch of long ago again, and the next one", producing(*[(0, n, [b"a"]) for n in range(7)], (0, 0, [b"a"]), (0, 7, [b"b"])))
+case("Produce: a gap in the sequence, and its end", producing((0, 0, [b"a"]), (0, 5, [b"b"]), (0, 6, [b"c"]), (0, 1, [b"d"])))
 case("Produce: a gap in the sequence", producing((0, 0, [b"a"]), (0, 5, [b"b"])))
 case("Produce: an overlap of sequences", producing((0, 0, [b"a", b"b", b"c"]), (0, 1, [b"b", b"c", b"d"])))
 case("Produce: an unknown producer that starts at 7", producing((0, 7, [b"a"])))
