@@ -132,12 +132,6 @@ struct LogRecovery {
   std::vector<Faulty> faulty;
 };
 
-/// The first offset that can be read, and the first that is not committed.
-struct PartitionEnds {
-  Offset start;
-  Offset end;
-};
-
 struct PartitionDescription {
   std::string topic_name;
   Offset start;

@@ -185,6 +185,7 @@ lists("latest (-1)", "plain", -1)
 lists("latest, version 1", "plain", -1, version=1)
 lists("earliest (-2)", "plain", -2)
 lists("earliest of a topic cut by DeleteRecords", "trimmed", -2)
+lists("a time before all of a topic cut by DeleteRecords", "trimmed", 0)
 lists("greatest timestamp (-3), version 4", "plain", -3)
 lists("timestamp -9", "plain", -9)
 lists("timestamp 0", "plain", 0)
@@ -200,6 +201,8 @@ lists("isolation level 7", "plain", -1, isolation=7)
 for what, version, timestamp in (("greatest timestamp (-3)", 7, -3), ("first local (-4)", 8, -4), ("last tiered (-5)", 8, -5)):
     case(f"ListOffsets: {what}, version {version}", lambda w, version=version, timestamp=timestamp: w.ask(
         LIST, version, "i b <S <iiq_> _> _", (-1, 0, [(w.plain, [(0, -1, timestamp)])]), "i <S <i =h q =q i _> _> _"))
+case("ListOffsets: greatest timestamp (-3) of a topic cut by DeleteRecords", lambda w: w.ask(
+    LIST, 7, "i b <S <iiq_> _> _", (-1, 0, [(w.trimmed, [(0, -1, -3)])]), "i <S <i =h q =q i _> _> _"))
 case("ListOffsets: a partition twice", lambda w: w.ask(LIST, 4, "i b [s [iiq]]", (-1, 0, [(w.plain, [(0, -1, -1), (0, -1, -1)])]), "i [s [i =h q =q i]]"))
 
 
