@@ -250,7 +250,7 @@ pages("from a topic on that is not asked for", lambda w: [w.plain], cursor=lambd
 
 def epochs(what, topic, current=-1, epoch=0, partition=0):
     case(f"OffsetForLeaderEpoch: {what}", lambda w: w.ask(
-        EPOCHS, 3, "i [s [iii]]", (-1, [(getattr(w, topic), [(partition, current if current < 0 else w.epoch + current, w.epoch + epoch)])]), "i [s [=h i i =q]]"))
+        EPOCHS, 3, "i [s [iii]]", (-1, [(getattr(w, topic), [(partition, current if current < 0 else w.epoch + current, epoch if epoch < 0 else w.epoch + epoch)])]), "i [s [=h i i =q]]"))
 
 
 epochs("the present epoch", "plain")
