@@ -8,19 +8,22 @@
 namespace afdg::catalog {
 namespace {
 
-constexpr std::size_t kNameBytesMax = 200;  // leaves room for ".messages" below Kafka's limit of 249
+constexpr std::size_t kTopicNameBytesMax = 249;  // Kafka's limit
+constexpr std::size_t kGridNameBytesMax = 200;   // leaves room for ".messages" below it
 
-bool valid_name(std::string_view name) {
-  return !name.empty() && name.size() <= kNameBytesMax && name != "." && name != ".." &&
+bool valid_name(std::string_view name, std::size_t bytes_max) {
+  return !name.empty() && name.size() <= bytes_max && name != "." && name != ".." &&
          std::all_of(name.begin(), name.end(), [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
                   c == '_' || c == '-';
          });
 }
 
-Error invalid_name(std::string_view what, std::string_view name) {
+Status check_name(std::string_view what, std::string_view name, std::size_t bytes_max) {
+  if (valid_name(name, bytes_max)) return {};
   return fail(Code::kInvalidArgument, std::string(what) + " name '" + std::string(name.substr(0, 300)) +
-                                          "' is not valid: use 1 to 200 of the characters a-z A-Z 0-9 . _ -");
+                                          "' is not valid: use 1 to " + std::to_string(bytes_max) +
+                                          " of the characters a-z A-Z 0-9 . _ -");
 }
 
 constexpr std::uint64_t kTopicsOfGrid = 3;  // messages, changes, dead: each with a partition a region
@@ -309,7 +312,7 @@ Status Catalog::check_new_topic(std::string_view name, std::int32_t partitions,
 }
 
 Result<Grid> Catalog::create_grid(const NewGrid& wanted, Timestamp now) {
-  if (!valid_name(wanted.name)) return invalid_name("grid", wanted.name);
+  AFDG_TRY(check_name("grid", wanted.name, kGridNameBytesMax));
   if (grids_.contains(wanted.name))
     return fail(Code::kAlreadyExists,
                 "grid '" + wanted.name + "' exists already: choose another name or delete it first");
@@ -391,7 +394,7 @@ const Grid* Catalog::find_grid(std::string_view name) const {
 }
 
 Result<Topic> Catalog::create_topic(const NewTopic& wanted, Timestamp now) {
-  if (!valid_name(wanted.name)) return invalid_name("topic", wanted.name);
+  AFDG_TRY(check_name("topic", wanted.name, kTopicNameBytesMax));
   AFDG_TRY(check_new_topic(wanted.name, wanted.partitions, wanted.replication));
   AFDG_ASSIGN(const TopicSettings settings, read_topic_settings(wanted.config));
   Topic topic{.id = TopicId(meta_.next_id),

@@ -190,6 +190,13 @@ TEST_F(CatalogTest, RefusalsNameTheThingAndChangeNothing) {
   EXPECT_EQ(create("a/b", 1, {}, 1).code(), Code::kInvalidArgument);
   EXPECT_EQ(create("", 1, {}, 1).code(), Code::kInvalidArgument);
   EXPECT_EQ(create(std::string(201, 'x'), 1, {}, 1).code(), Code::kInvalidArgument);
+  const auto create_topic = [&](std::size_t letters) {
+    return catalog_->create_topic(
+        {.name = std::string(letters, 't'), .partitions = 0, .replication = 1, .config = {}}, clock_.now());
+  };
+  EXPECT_NE(create_topic(249).error().text().find("partition count"), std::string::npos)
+      << "the name is good";
+  EXPECT_NE(create_topic(250).error().text().find("1 to 249"), std::string::npos);
   EXPECT_EQ(create("h", 0, {}, 1).code(), Code::kInvalidArgument);
   EXPECT_EQ(create("h", 1 << 20, {}, 1).code(), Code::kInvalidArgument);
   EXPECT_EQ(create("h", 1, {}, 3).code(), Code::kInvalidArgument);

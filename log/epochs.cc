@@ -58,6 +58,8 @@ std::optional<EpochLineage::EpochEnd> EpochLineage::end_of(Epoch epoch, Offset l
   for (std::size_t i = entries_.size(); i-- > 0;)
     if (entries_[i].epoch <= epoch)
       return EpochEnd{entries_[i].epoch, i + 1 < entries_.size() ? entries_[i + 1].start : log_end};
+  // Nothing is left of the epoch. Who read it to its end goes on where the next one begins.
+  if (!entries_.empty()) return EpochEnd{epoch, entries_.front().start};
   return std::nullopt;
 }
 

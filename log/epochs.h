@@ -25,8 +25,9 @@ class EpochLineage {
   };
   /// Where an epoch ends, for OffsetForLeaderEpoch (KIP-279).
   struct EpochEnd {
-    Epoch epoch;  ///< the largest known epoch that is not above the one asked for
-    Offset end;   ///< the first offset of the next larger epoch, or the log's end
+    /// The largest known epoch that is not above the one asked for; that one itself when all known are above.
+    Epoch epoch;
+    Offset end;  ///< the first offset of the next larger epoch, or the log's end
   };
 
   /// Notes that a batch of `epoch` begins at `start`; true when that is a new entry. An epoch that is not
@@ -39,6 +40,7 @@ class EpochLineage {
   bool advance_start(Offset start);
   void clear() { entries_.clear(); }
   [[nodiscard]] std::optional<Epoch> latest() const;
+  /// Nothing when no epoch is known.
   [[nodiscard]] std::optional<EpochEnd> end_of(Epoch epoch, Offset log_end) const;
   [[nodiscard]] const std::vector<Entry>& entries() const noexcept { return entries_; }
 

@@ -30,7 +30,9 @@ TEST(EpochLineage, EndOfAnEpoch) {
   EXPECT_EQ(lineage.end_of(Epoch(4), Offset(900))->end, Offset(120));
   EXPECT_EQ(lineage.end_of(Epoch(6), Offset(900))->end, Offset(900));
   EXPECT_EQ(lineage.end_of(Epoch(9), Offset(900))->epoch, Epoch(6));
-  EXPECT_FALSE(lineage.end_of(Epoch(2), Offset(900)).has_value());
+  EXPECT_EQ(lineage.end_of(Epoch(2), Offset(900))->epoch, Epoch(2));
+  EXPECT_EQ(lineage.end_of(Epoch(2), Offset(900))->end, Offset(0));
+  EXPECT_FALSE(EpochLineage().end_of(Epoch(2), Offset(900)).has_value());
 }
 
 TEST(EpochLineage, IsCutAtBothEnds) {
@@ -40,6 +42,15 @@ TEST(EpochLineage, IsCutAtBothEnds) {
   EXPECT_EQ(lineage.latest(), Epoch(5));
   EXPECT_TRUE(lineage.advance_start(Offset(130)));
   EXPECT_EQ(lineage.entries(), (std::vector<EpochLineage::Entry>{{Epoch(5), Offset(130)}}));
+}
+
+TEST(EpochLineage, WhoReadARemovedEpochToItsEndGoesOn) {
+  EpochLineage lineage;
+  EXPECT_TRUE(lineage.assign(Epoch(3), Offset(0)));
+  EXPECT_TRUE(lineage.advance_start(Offset(50)));  // all of it was removed
+  EXPECT_TRUE(lineage.assign(Epoch(5), Offset(50)));
+  EXPECT_EQ(lineage.end_of(Epoch(3), Offset(60))->epoch, Epoch(3));
+  EXPECT_EQ(lineage.end_of(Epoch(3), Offset(60))->end, Offset(50));
 }
 
 TEST(EpochLineage, TextIsKafkas) {

@@ -529,27 +529,29 @@ Status Log::close() { return impl_->close(); }
 
 Result<Offset> Log::find_time(TopicPartition partition, Timestamp at) {
   AFDG_ASSIGN(const ShardRef shard, impl_->need(partition));
-  Offset limit;
+  PartitionEnds among;
   {
     const std::lock_guard lock(shard->tail_mutex);
     AFDG_TRY(shard->fault);
-    limit = std::max(shard->start, std::min(shard->written_end, shard->committed_end));
+    among.start = shard->start;
+    among.end = std::max(shard->start, std::min(shard->written_end, shard->committed_end));
   }
   const std::lock_guard io(shard->io_mutex);
   if (!shard->partition) return fail(Code::kCorrupt, shard->name + ": its directory is missing");
-  auto found = shard->partition->find_time(at, limit);
+  auto found = shard->partition->find_time(at, among);
   if (found.code() == Code::kCorrupt) impl_->record_fault(*shard, found.error());
   if (!found.ok()) return found.error();
-  return found->has_value() ? (*found)->offset : limit;
+  return found->has_value() ? (*found)->offset : among.end;
 }
 
 Result<std::optional<TimedOffset>> Log::find_max_time(TopicPartition partition) {
   AFDG_ASSIGN(const ShardRef shard, impl_->need(partition));
+  AFDG_ASSIGN(const PartitionEnds ends, this->ends(partition));
   std::optional<TimedOffset> most;
   {
     const std::lock_guard io(shard->io_mutex);
     if (!shard->partition) return fail(Code::kCorrupt, shard->name + ": its directory is missing");
-    auto found = shard->partition->find_max_time();
+    auto found = shard->partition->find_max_time(ends.start);
     if (found.code() == Code::kCorrupt) impl_->record_fault(*shard, found.error());
     if (!found.ok()) return found.error();
     most = *found;
@@ -559,7 +561,7 @@ Result<std::optional<TimedOffset>> Log::find_max_time(TopicPartition partition) 
   for (const TailBatch& tail : shard->tail) {
     const BatchView batch = BatchView::header(tail.bytes);
     const Timestamp at{std::chrono::milliseconds(batch.max_timestamp())};
-    if (!most || at > most->timestamp) most = TimedOffset{tail.next + -1, at};
+    if (tail.next > ends.start && (!most || at > most->timestamp)) most = TimedOffset{tail.next + -1, at};
   }
   return most;
 }

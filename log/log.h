@@ -133,12 +133,6 @@ struct LogRecovery {
   std::vector<Faulty> faulty;
 };
 
-/// The first offset that can be read, and the first that is not committed.
-struct PartitionEnds {
-  Offset start;
-  Offset end;
-};
-
 struct PartitionDescription {
   std::string topic_name;
   Offset start;
@@ -330,8 +324,9 @@ class Log {
   static constexpr std::size_t kWatchersMax = 8;
 
   [[nodiscard]] Result<PartitionDescription> describe(TopicPartition partition) const;
-  /// Where the batches of the largest leader epoch not above `epoch` end (KIP-279); -1 and -1 when all that
-  /// is there is of newer ones. Errors: kNotFound, kCorrupt.
+  /// Where the batches of the largest leader epoch not above `epoch` end (KIP-279); `epoch` itself and where
+  /// the first known one begins when all that is there is of newer ones; -1 and -1 when nothing is there.
+  /// Errors: kNotFound, kCorrupt.
   [[nodiscard]] Result<EpochLineage::EpochEnd> end_of_epoch(TopicPartition partition, Epoch epoch) const;
   [[nodiscard]] std::vector<TopicPartition> partitions() const;
   [[nodiscard]] LogMetrics metrics() const;

@@ -115,7 +115,8 @@ TEST_F(LogRead, EndsOfEpochsAreThoseOfSegmentsAndMemory) {
   EXPECT_EQ(end(3).end, Offset(kBatches));
   EXPECT_EQ(end(4).epoch, Epoch(3)) << "the largest one that is not above";
   EXPECT_EQ(end(5).end, Offset(kBatches + 1));
-  EXPECT_EQ(end(2).epoch, Epoch(-1));
+  EXPECT_EQ(end(2).epoch, Epoch(2));
+  EXPECT_EQ(end(2).end, Offset(0)) << "where the first known epoch begins";
   EXPECT_EQ(log->end_of_epoch({TopicId(9), PartitionIndex(0)}, Epoch(1)).code(), Code::kNotFound);
 }
 

@@ -395,6 +395,15 @@ TEST(Log, ATimeIsFoundInSegmentsAndBehindThem) {
   EXPECT_LE(found(2100), 110);  // never behind the record that is meant
   EXPECT_GE(found(2100), 100);  // nor far before it
   EXPECT_LE(found(9999), 120);
+  // The files below the start stay until the next checkpoint, and are not looked at any more.
+  ASSERT_TRUE(o.log->advance_start(kPlain, Offset(60)).ok());
+  EXPECT_EQ(found(0), 60);
+  EXPECT_EQ(found(1500), 60);
+  EXPECT_EQ(found(1700), 70);
+  EXPECT_EQ((*o.log->find_max_time(kPlain))->offset.value(), 119);
+  ASSERT_TRUE(o.log->advance_start(kPlain, Offset(120)).ok());
+  EXPECT_EQ(found(0), 120);
+  EXPECT_FALSE(o.log->find_max_time(kPlain)->has_value());
   EXPECT_EQ(o.log->find_time({TopicId(99), PartitionIndex(0)}, Timestamp()).code(), Code::kNotFound);
 }
 

@@ -63,6 +63,12 @@ struct FileRange {
   Offset next;             ///< where to go on
 };
 
+/// The first offset that can be read, and the first that is not committed.
+struct PartitionEnds {
+  Offset start;
+  Offset end;
+};
+
 /// The first record at or after a time.
 struct TimedOffset {
   Offset offset;
@@ -166,11 +172,12 @@ class Partition {
   /// As read(), but puts the bytes into `out` (replaced) and checks the CRC of each batch. Returns where to
   /// go on.
   Result<Offset> read_verified(Offset from, std::size_t bytes_max, Offset limit, std::string& out);
-  /// The first record with a timestamp at or after `at`, if there is one below `limit`. In a compressed
-  /// batch: the batch's first offset. Errors: kCorrupt, kIo.
-  Result<std::optional<TimedOffset>> find_time(Timestamp at, Offset limit);
-  /// The largest timestamp of the log, and its batch's last offset; nothing when empty.
-  Result<std::optional<TimedOffset>> find_max_time();
+  /// The first record of `among` with a timestamp at or after `at`, if there is one. In a compressed batch:
+  /// the batch's first offset, or `among.start`. Errors: kCorrupt, kIo.
+  Result<std::optional<TimedOffset>> find_time(Timestamp at, PartitionEnds among);
+  /// The largest timestamp of the batches that reach beyond `start`, and its batch's last offset; nothing
+  /// when there is none. Errors: kCorrupt, kIo.
+  Result<std::optional<TimedOffset>> find_max_time(Offset start);
   /// Reads and checks every batch and index entry from start() to end(). Wrong indexes are made anew. Errors:
   /// kCorrupt (sticky), kIo.
   struct VerifyReport {

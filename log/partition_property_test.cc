@@ -230,7 +230,7 @@ class Trace {
 
   void check_time() {
     const Timestamp at = ms(now_ - static_cast<std::int64_t>(pick(500)));
-    auto found = partition_->find_time(at, end_);
+    auto found = partition_->find_time(at, {start_, end_});
     ASSERT_TRUE(found.ok()) << found.status().to_string();
     for (const ModelBatch& b : model_)
       for (std::size_t i = 0; i < b.times.size(); ++i) {

@@ -74,8 +74,10 @@ Result<Offset> Partition::read_verified(Offset from, std::size_t bytes_max, Offs
   return note(std::move(s)).error();
 }
 
-Result<std::optional<TimedOffset>> Partition::find_time(Timestamp at, Offset limit) {
+Result<std::optional<TimedOffset>> Partition::find_time(Timestamp at, PartitionEnds among) {
   AFDG_TRY(fault_);
+  // Files below the owner's start may be here until it is durable elsewhere.
+  const auto [start, limit] = PartitionEnds{std::max(among.start, start_), among.end};
   const std::int64_t ms = at.time_since_epoch().count();
   RecordView record;
   for (std::size_t i = 0; i < segments_.size(); ++i) {
@@ -90,13 +92,13 @@ Result<std::optional<TimedOffset>> Partition::find_time(Timestamp at, Offset lim
     while (scanner.next()) {
       const BatchView& batch = scanner.batch();
       if (batch.base() >= limit) return std::optional<TimedOffset>();
-      if (batch.max_timestamp() < ms || batch.last() < start_) continue;
+      if (batch.max_timestamp() < ms || batch.last() < start) continue;
       if (batch.codec() != Codec::kNone)
         return std::optional<TimedOffset>(
-            {std::max(batch.base(), start_), Timestamp(std::chrono::milliseconds(batch.max_timestamp()))});
+            {std::max(batch.base(), start), Timestamp(std::chrono::milliseconds(batch.max_timestamp()))});
       RecordReader reader(batch);
       while (reader.next(record))
-        if (record.timestamp >= at && record.offset >= start_ && record.offset < limit)
+        if (record.timestamp >= at && record.offset >= start && record.offset < limit)
           return std::optional<TimedOffset>({record.offset, record.timestamp});
       if (!reader.status().ok()) return note(reader.status()).error();
     }
@@ -105,14 +107,29 @@ Result<std::optional<TimedOffset>> Partition::find_time(Timestamp at, Offset lim
   return std::optional<TimedOffset>();
 }
 
-Result<std::optional<TimedOffset>> Partition::find_max_time() {
+Result<std::optional<TimedOffset>> Partition::find_max_time(Offset start) {
   AFDG_TRY(fault_);
+  start = std::max(start, start_);
   std::optional<TimedOffset> best;
-  for (const auto& segment : segments_) {
-    const Timestamp at(std::chrono::milliseconds(segment->max_timestamp()));
-    if (segment->max_timestamp() >= 0 && segment->max_timestamp_offset() >= start_ &&
-        (!best || at > best->timestamp))
-      best = TimedOffset{segment->max_timestamp_offset(), at};
+  const auto consider = [&](std::int64_t ms, Offset last) {
+    const Timestamp at{std::chrono::milliseconds(ms)};
+    if (ms >= 0 && (!best || at > best->timestamp)) best = TimedOffset{last, at};
+  };
+  for (std::size_t i = 0; i < segments_.size(); ++i) {
+    if (segments_[i]->max_timestamp() < 0 || segments_[i]->end() <= start) continue;
+    if (segments_[i]->max_timestamp_offset() >= start) {
+      consider(segments_[i]->max_timestamp(), segments_[i]->max_timestamp_offset());
+      continue;
+    }
+    // The start is in this segment, behind its largest timestamp.
+    auto segment = use(i);
+    if (!segment.ok()) return note(segment.status()).error();
+    auto place = (*segment)->find(start);
+    if (!place.ok()) return note(place.status()).error();
+    BatchScanner scanner(*(*segment)->file(), {place->position, (*segment)->bytes()},
+                         BatchScanner::Depth::kHeaders, options_.batch_bytes_max);
+    while (scanner.next()) consider(scanner.batch().max_timestamp(), scanner.batch().last());
+    if (!scanner.status().ok()) return note(scanner.status()).error();
   }
   return best;
 }

@@ -392,15 +392,29 @@ TEST_F(PartitionTest, TruncatingInsideABatchRemovesItWhole) {
 
 TEST_F(PartitionTest, FindsTimes) {
   append(30);  // record n has time 1000 + n
-  auto found = p_->find_time(ms(1017), p_->end());
+  const PartitionEnds all{Offset(0), p_->end()};
+  auto found = p_->find_time(ms(1017), all);
   ASSERT_TRUE(found.ok());
   ASSERT_TRUE(found->has_value());
   EXPECT_EQ((*found)->offset, Offset(17));
-  EXPECT_FALSE(p_->find_time(ms(1030), p_->end())->has_value());
-  EXPECT_FALSE(p_->find_time(ms(1017), Offset(17))->has_value());
-  EXPECT_EQ((*p_->find_time(ms(0), p_->end()))->offset, Offset(0));
-  EXPECT_EQ((*p_->find_max_time())->offset, Offset(29));
-  EXPECT_EQ((*p_->find_max_time())->timestamp, ms(1029));
+  EXPECT_FALSE(p_->find_time(ms(1030), all)->has_value());
+  EXPECT_FALSE(p_->find_time(ms(1017), {Offset(0), Offset(17)})->has_value());
+  EXPECT_EQ((*p_->find_time(ms(0), all))->offset, Offset(0));
+  EXPECT_EQ((*p_->find_time(ms(0), {Offset(7), p_->end()}))->offset, Offset(7));
+  EXPECT_EQ((*p_->find_max_time(Offset(0)))->offset, Offset(29));
+  EXPECT_EQ((*p_->find_max_time(Offset(0)))->timestamp, ms(1029));
+}
+
+TEST_F(PartitionTest, TheLargestTimeIsOneBehindTheStart) {
+  for (const std::int64_t time : {1050, 1010, 1030, 1020}) {
+    BatchBuilder builder;
+    builder.add(ms(time), "k", "v");
+    ASSERT_TRUE(p_->append(builder.seal(p_->end(), Epoch(0)), ms(1)).ok());
+  }
+  EXPECT_EQ((*p_->find_max_time(Offset(0)))->offset, Offset(0));
+  EXPECT_EQ((*p_->find_max_time(Offset(1)))->offset, Offset(2));
+  EXPECT_EQ((*p_->find_max_time(Offset(1)))->timestamp, ms(1030));
+  EXPECT_FALSE(p_->find_max_time(Offset(4))->has_value());
 }
 
 TEST_F(PartitionTest, ReplayRefusesDamage) {

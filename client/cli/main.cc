@@ -93,7 +93,12 @@ int run(int argc, char** argv) {
   }
   if (const afdg::Status ready = context.prepare(); !ready)
     return static_cast<int>(context.fail(ready.error()));
-  return static_cast<int>(chosen ? chosen(context) : show_state(context));
+  const Exit exit = chosen ? chosen(context) : show_state(context);
+  if (std::cout.flush() || exit != Exit::kOk) return static_cast<int>(exit);
+  return static_cast<int>(context.fail(
+      afdg::fail(afdg::Code::kIo,
+                 "standard output could not be written, so not all is there that was to be printed: "
+                 "make room where it goes")));
 }
 
 }  // namespace
@@ -101,9 +106,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
   try {
-    const int code = run(argc, argv);
-    std::cout.flush();
-    return code;
+    return run(argc, argv);
   } catch (const std::exception& error) {
     std::cerr << "afdg: a rule inside the program was broken: " << error.what() << "; report it\n";
     return static_cast<int>(Exit::kRefused);

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "afdg/v1/admin.pb.h"
+#include "client/cli/checks.h"
 #include "client/cli/position.h"
 #include "client/cli/record_format.h"
 
@@ -178,7 +179,7 @@ void add_topic_consume(CLI::App& topic, Action& chosen) {
   command->add_option("-p,--partition", args->partitions, "only this partition; may be repeated")
       ->allow_extra_args(false);
   command->add_option("--from", args->from, "start, end, an offset or @TIME (start)");
-  command->add_option("-n,--count", args->count, "stop after so many records");
+  command->add_option("-n,--count", args->count, "stop after so many records")->check(above_zero());
   command->add_flag("-e,--exit-at-end", args->stop_at_end, "stop at the end of what there is");
   command->add_option(
       "-G,--group", args->group,

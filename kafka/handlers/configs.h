@@ -15,6 +15,11 @@ namespace afdg::kafka {
 inline constexpr std::int8_t kTopicResource = 2;
 inline constexpr std::int8_t kBrokerResource = 4;
 
+// Where a value is from, by Kafka's numbers.
+inline constexpr std::int8_t kFromTopic = 1;
+inline constexpr std::int8_t kFromBroker = 4;
+inline constexpr std::int8_t kFromDefault = 5;
+
 /// The thing that settings are of. Neither a topic nor an error: this broker.
 struct ResourceCheck {
   ErrorCode error = ErrorCode::kNone;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/topic_settings.h"
+#include "kafka/handlers/configs.h"
 #include "kafka/handlers/handlers.h"
 #include "kafka/handlers/topics.h"
 
@@ -70,6 +71,23 @@ Result<Cluster::NewTopic> wanted_topic(const Broker& broker, const ClusterView& 
   return topic;
 }
 
+/// All settings of a topic that is made with these (KIP-525).
+std::vector<CreateTopicsResponse::Config> described(Call& call, const TopicConfig& config) {
+  std::vector<CreateTopicsResponse::Config> all;
+  all.reserve(topic_settings().size());
+  for (const TopicSetting& setting : topic_settings()) {
+    auto& one = all.emplace_back();
+    one.name = setting.key;
+    one.value = setting.standard;
+    one.config_source = kFromDefault;
+    const auto set = config.find(std::string(setting.key));
+    if (set == config.end()) continue;
+    one.value = call.keep(set->second);
+    one.config_source = kFromTopic;
+  }
+  return all;
+}
+
 }  // namespace
 
 void handlers::create_topics(Broker& broker, const CallPtr& call) {
@@ -102,7 +120,8 @@ void handlers::create_topics(Broker& broker, const CallPtr& call) {
     }
     out.num_partitions = topic->partitions;
     out.replication_factor = 1;
-    out.configs.emplace();
+    constexpr std::int16_t kConfigsSince = 5;
+    if (call->version() >= kConfigsSince) out.configs = described(*call, topic->config);
     if (!request.validate_only) wanted.emplace_back(creating->response.topics.size() - 1, std::move(*topic));
   }
   std::int64_t partitions = 0;

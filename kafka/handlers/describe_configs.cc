@@ -12,13 +12,8 @@ namespace {
 using Resource = DescribeConfigsResponse::Resource;
 using Config = DescribeConfigsResponse::Config;
 
-// Where a value is from, by Kafka's numbers.
-constexpr std::int8_t kFromTopic = 1;
-constexpr std::int8_t kFromBroker = 4;
-constexpr std::int8_t kFromDefault = 5;
-
 bool asked_for(const DescribeConfigsRequest::Resource& asked, std::string_view key) {
-  if (!asked.configuration_keys) return true;
+  if (!asked.configuration_keys || asked.configuration_keys->empty()) return true;
   const auto& keys = *asked.configuration_keys;
   return std::find(keys.begin(), keys.end(), key) != keys.end();
 }

@@ -32,6 +32,9 @@ struct Produced {
     answer.base_offset = -1;
     answer.log_append_time_ms = -1;
     failed = true;
+    // A partition that minds a sequence or an epoch knows the producer: it judges what comes behind by
+    // itself.
+    if (code == ErrorCode::kOutOfOrderSequenceNumber || code == ErrorCode::kInvalidProducerEpoch) return;
     const auto& asked = request.topic_data[topic];
     const auto& data = asked.partition_data[partition];
     const auto batch = batch_identity(data.records.bytes());

@@ -226,5 +226,23 @@ def measured(folder):
         server.stop()
 
 
+def unwritten(folder):
+    """output that cannot be written is told of, and not kept as read; a count is one or more"""
+    server = start(folder / "data")
+    try:
+        server.afdg("topic", "create", "t")
+        server.afdg("topic", "produce", "t", "x")
+        with open("/dev/full", "w", encoding="ascii") as full:
+            for args in (("topic", "consume", "t", "-e", "-G", "g"), ("topic", "list"), ("topic", "produce", "t", "y")):
+                done = subprocess.run([str(harness.BIN / "afdg"), "-s", server.address, *args], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
+                                      text=True, timeout=60)
+                assert done.returncode == 1 and "standard output" in done.stderr, f"{args}: exit {done.returncode}, {done.stderr}"
+        assert [value for *_, value, _ in records(server, "t", "-G", "g")] == ["x", "y"], "what was not printed counts as read"
+        for count in (0, -1):
+            harness.says(server.afdg("topic", "consume", "t", "-n", count, check=2), "--count", str(count), "above 0")
+    finally:
+        server.stop()
+
+
 if __name__ == "__main__":
-    sys.exit(harness.run_cases(exchange, refusals, groups, several_nodes, measured))
+    sys.exit(harness.run_cases(exchange, refusals, groups, several_nodes, measured, unwritten))

@@ -59,6 +59,12 @@ def topics(case):
     assigns("an assignment without brokers", [(0, [])])
     assigns("an assignment to one broker twice", [(0, [None, None])])
 
+    def told(w):
+        """What the answer says of some settings."""
+        found, fields = w.whole(CREATE, 7, "<S i h <i <i> _> <S S _> _> i b _", ([(f"differ-{w.mark}-told", 1, 1, [], [("retention.ms", "77")])], 10000, 1),
+                                "i <S u =h S i h <S S b b b _> _> _")
+        return found + [f"{name} {value} {source}" for name, value, _, source, _ in fields[1][0][6] if name in ("cleanup.policy", "retention.ms")]
+    case("CreateTopics: the settings in the answer, version 7", told)
     case("CreateTopics: flexible, version 7", lambda w: w.ask(CREATE, 7, "<S i h <i <i> _> <S S _> _> i b _", ([(f"differ-{w.mark}-v7", 1, 1, [], [])], 10000, 1),
                                                               "i <S u =h S =i h <S S b b b _> _> _"))
 
@@ -72,6 +78,9 @@ def topics(case):
     for what, item in (("unknown topic id", lambda w: (None, bytes(range(16)))), ("neither name nor id", lambda w: (None, bytes(16))),
                        ("name and id", lambda w: (w.unknown, w.plain_id))):
         case(f"DeleteTopics: {what}, version 6", lambda w, item=item: w.ask(DELETE, 6, "<S u _> i _", ([item(w)], 10000), "i <S u =h S _> _"))
+    longest = "n" * 249
+    case("CreateTopics: a name of 249 letters", lambda w: w.create((longest, 1, 1, [], [])) + w.settles(
+        "the topic is deleted", lambda: w.ask(DELETE, 1, "[s] i", ([longest], 10000), "i [s =h]")))
     case("DeleteTopics: one that there is", lambda w: w.create((f"differ-{w.mark}-gone", 1, 1, [], [])) + w.settles(
         "the topic is deleted", lambda: w.ask(DELETE, 1, "[s] i", ([f"differ-{w.mark}-gone"], 10000), "i [s =h]")))
 
@@ -107,6 +116,10 @@ def settings(case):
     describes("unknown topic", TOPIC, lambda w: w.unknown)
     describes("a bad topic name", TOPIC, lambda w: "no/name")
     describes("an unknown key", TOPIC, lambda w: w.plain, ["no.such.key"])
+    def unnamed(w):
+        found, fields = w.whole(DESCRIBE, 1, "[b s [s]] b", ([(TOPIC, w.plain, [])], 0), "i [=h s b s [ss b b b [s s b]]]")
+        return found + [f"{name} {value}" for name, value, *_ in fields[1][0][4] if name == "retention.ms"]
+    case("DescribeConfigs: an empty list of keys", unnamed)
     describes("the broker", BROKER, lambda w: str(w.broker))
     describes("another broker", BROKER, lambda w: "77")
     describes("a broker that is no number", BROKER, lambda w: "one")

@@ -10,7 +10,7 @@ import differential_admin
 import differential_groups
 import differential_wire as forms
 import kafka_client as wire
-from differential_world import EPOCHS, FETCH, LIST, METADATA, PAGES, VERSIONS
+from differential_world import ANSWERING, EPOCHS, FETCH, LIST, METADATA, PAGES, VERSIONS
 
 CASES = {}
 HOUR = 3600_000
@@ -94,17 +94,20 @@ produces("zstd, version 7", "crowded", forms.resealed(wire.batch([b"x"]), attrib
 
 
 def producing(*batches):
-    """The answers to batches (epoch's distance, sequence, records) of one new producer."""
+    """The answers to batches (epoch's distance, sequence, records) of one new producer, on one connection."""
     def run(w):
         producer, epoch = w.producer()
-        return [code for ahead, sequence, values in batches
-                for code in w.produce(w.crowded, wire.batch(values, producer=producer, epoch=epoch + ahead, sequence=sequence), partition=1)]
+        with wire.Client(w.address, seconds=ANSWERING) as client:
+            return [code for ahead, sequence, values in batches
+                    for code in w.produce(w.crowded, wire.batch(values, producer=producer, epoch=epoch + ahead, sequence=sequence), partition=1, client=client)]
     return run
 
 
 case("Produce: an idempotent producer in order", producing((0, 0, [b"a", b"b"]), (0, 2, [b"c"])))
 case("Produce: a batch again", producing((0, 0, [b"a"]), (0, 0, [b"a"])))
 case("Produce: a batch of long ago again", producing(*[(0, n, [b"a"]) for n in range(7)], (0, 0, [b"a"])))
+case("Produce: a batch of long ago again, and the next one", producing(*[(0, n, [b"a"]) for n in range(7)], (0, 0, [b"a"]), (0, 7, [b"b"])))
+case("Produce: a gap in the sequence, and its end", producing((0, 0, [b"a"]), (0, 5, [b"b"]), (0, 6, [b"c"]), (0, 1, [b"d"])))
 case("Produce: a gap in the sequence", producing((0, 0, [b"a"]), (0, 5, [b"b"])))
 case("Produce: an overlap of sequences", producing((0, 0, [b"a", b"b", b"c"]), (0, 1, [b"b", b"c", b"d"])))
 case("Produce: an unknown producer that starts at 7", producing((0, 7, [b"a"])))
@@ -182,6 +185,7 @@ lists("latest (-1)", "plain", -1)
 lists("latest, version 1", "plain", -1, version=1)
 lists("earliest (-2)", "plain", -2)
 lists("earliest of a topic cut by DeleteRecords", "trimmed", -2)
+lists("a time before all of a topic cut by DeleteRecords", "trimmed", 0)
 lists("greatest timestamp (-3), version 4", "plain", -3)
 lists("timestamp -9", "plain", -9)
 lists("timestamp 0", "plain", 0)
@@ -197,6 +201,8 @@ lists("isolation level 7", "plain", -1, isolation=7)
 for what, version, timestamp in (("greatest timestamp (-3)", 7, -3), ("first local (-4)", 8, -4), ("last tiered (-5)", 8, -5)):
     case(f"ListOffsets: {what}, version {version}", lambda w, version=version, timestamp=timestamp: w.ask(
         LIST, version, "i b <S <iiq_> _> _", (-1, 0, [(w.plain, [(0, -1, timestamp)])]), "i <S <i =h q =q i _> _> _"))
+case("ListOffsets: greatest timestamp (-3) of a topic cut by DeleteRecords", lambda w: w.ask(
+    LIST, 7, "i b <S <iiq_> _> _", (-1, 0, [(w.trimmed, [(0, -1, -3)])]), "i <S <i =h q =q i _> _> _"))
 case("ListOffsets: a partition twice", lambda w: w.ask(LIST, 4, "i b [s [iiq]]", (-1, 0, [(w.plain, [(0, -1, -1), (0, -1, -1)])]), "i [s [i =h q =q i]]"))
 
 
@@ -244,7 +250,7 @@ pages("from a topic on that is not asked for", lambda w: [w.plain], cursor=lambd
 
 def epochs(what, topic, current=-1, epoch=0, partition=0):
     case(f"OffsetForLeaderEpoch: {what}", lambda w: w.ask(
-        EPOCHS, 3, "i [s [iii]]", (-1, [(getattr(w, topic), [(partition, current if current < 0 else w.epoch + current, w.epoch + epoch)])]), "i [s [=h i i =q]]"))
+        EPOCHS, 3, "i [s [iii]]", (-1, [(getattr(w, topic), [(partition, current if current < 0 else w.epoch + current, epoch if epoch < 0 else w.epoch + epoch)])]), "i [s [=h i i =q]]"))
 
 
 epochs("the present epoch", "plain")

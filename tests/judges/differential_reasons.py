@@ -25,6 +25,8 @@ because("The node gives every batch its base offset, so the one that came is not
 because("Half of an idempotent producer's identity would be taken without a check of its sequence, which is not what the producer asked for.", "Produce: an id without an epoch")
 because("A limit below 0 is taken as 0: the first batch comes whole (KIP-74) instead of an unknown error.", "Fetch: max bytes -1", "Fetch: partition max bytes -1")
 because("Without transactions both isolation levels read the same, so the field is not looked at.", "Fetch: isolation level 7", "ListOffsets: isolation level 7")
+because("Kafka may name a record that was removed; the greatest timestamp here is that of a record that can be read.",
+        "ListOffsets: greatest timestamp (-3) of a topic cut by DeleteRecords")
 because("There are no fetch sessions: a client was told id 0, and what epoch it counts for it does not matter.", "Fetch: session 0 in epoch 5")
 because("No broker follows this one through Kafka's protocol: who says that it is a broker is served as a consumer.", "Fetch: as broker 77")
 because("A request that names something twice gets an answer for each.",

@@ -58,10 +58,10 @@ class World:
 
     # Requests that many cases send.
 
-    def produce(self, topic, records, *, partition=0, acks=-1, version=3, transaction=None):
+    def produce(self, topic, records, *, partition=0, acks=-1, version=3, transaction=None, client=None):
         form, answer = ("S h i <S <i Y _> _> _", "<S <i =h q q q <i S _> S _> _> i _") if version >= 9 else (
             "s h i [s [i y]]", "[s [i =h q q q]] i" if version >= 5 else "[s [i =h q q]] i")
-        return self.ask(PRODUCE, version, form, (transaction, acks, 5000, [(topic, [(partition, records)])]), answer)
+        return self.ask(PRODUCE, version, form, (transaction, acks, 5000, [(topic, [(partition, records)])]), answer, client=client)
 
     def fetch(self, topic, offset, *, partition=0, wait=0, least=0, most=1 << 20, part_most=1 << 20, isolation=0, session=0, session_epoch=-1, epoch=-1, replica=-1):
         return self.ask(FETCH, 11, "iiii b ii [s [iiqqi]] [s [i]] s",
