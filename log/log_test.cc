@@ -126,10 +126,10 @@ TEST(Log, WhatAPartitionWasMadeOfAnewIsReported) {
   ASSERT_TRUE(o.log->close().ok());
   o.log.reset();
   const std::string lineage = "/log/topics/plain-0/leader-epoch-checkpoint";
-  ASSERT_TRUE(o.fs.remove(lineage).ok());
+  ASSERT_TRUE(o.fs.flip(lineage, 4).ok());
   ASSERT_TRUE(o.open().ok());
   ASSERT_EQ(o.log->recovery().warnings.size(), 1u);
-  EXPECT_NE(o.log->recovery().warnings[0].find(lineage + " is missing"), std::string::npos)
+  EXPECT_NE(o.log->recovery().warnings[0].find(lineage + " is damaged"), std::string::npos)
       << o.log->recovery().warnings[0];
   EXPECT_EQ(o.values(), std::vector<std::string>{"kept"});
 }
