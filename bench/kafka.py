@@ -7,6 +7,7 @@ producer itself can do. Needs a JDK, and Kafka's jars (tests/peers/kafka fetches
 scratch folder and stops them.
 
     tools/dev bench kafka [--rounds 3] [--seconds 6] [--only produce,consume,latency,agents,idle] [--json FILE]
+    tools/dev bench kafka --only cost     what the producer reaches with a broker that only costs processor time: no other is needed
 """
 import argparse
 import contextlib
@@ -147,6 +148,28 @@ def produce(brokers, folder, refill, args, result):
         print("    ours is " + ", ".join(f"{ours['rate'] / one['rate']:.2f} x {who} (CPU {ours['cpu'] / max(one['cpu'], 1e-9):.2f} x)" for who, one in told.items() if who != "ours"), flush=True)
 
 
+@contextlib.contextmanager
+def null_broker(burned_ns_a_kib=0):
+    """One that keeps nothing, and burns so much of the processor for each KiB."""
+    process = subprocess.Popen([lab.BIN / "null_broker_bench", "0", str(burned_ns_a_kib)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        yield Broker("null", f"127.0.0.1:{int(process.stdout.readline())}", process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def cost(folder, args, result):
+    """How fast the producer is beside a broker that costs 0 to 1.5 s of the processor a GB, and never waits: what a broker may cost."""
+    for name, (size, batch, about) in PRODUCE.items():
+        payloads, told = payload_file(folder, size), {}
+        for ns in (0, 300, 600, 900, 1200, 1500):
+            with null_broker(ns) as broker:
+                told[ns] = statistics.median(broker.produce("t", payloads, about["null"] * 0.7 * args.seconds, batch)[0] for _ in range(args.rounds))
+        result[f"cost, {name}"] = told
+        print(f"produce, {name}, beside a broker that costs a GB: " + "; ".join(f"{ns / 1.024e3:.1f} s {rate:,.0f}/s" for ns, rate in told.items()), flush=True)
+
+
 def consume(brokers, folder, args, result):
     payloads = payload_file(folder, 1024)
     records = int(120e3 * args.seconds)
@@ -250,6 +273,35 @@ def idle(node, result):
     print(f"1,000 idle consumers on 2,000 partitions: {100 * share:.2f} % of a core, {told['rss_mb']:.0f} MB; started again in {told['start_seconds']:.2f} s", flush=True)
 
 
+def compare(stack, folder, refill, parts, args, result):
+    node = lab.Node(lab.BIN, folder, kafka=f"127.0.0.1:{lab.free_port()}")
+    node.start()
+    null = stack.enter_context(null_broker())
+    started = subprocess.run([PEER, "start", folder / "kafka"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
+    try:
+        address, pid = started.stdout.split()[:2]
+        ours = Broker("ours", node.kafka, node.process.pid)
+        at_once = "file.delete.delay.ms=100"  # not a minute later, beside another's turn
+        synced, kafka = Broker("synced", address, int(pid), ["flush.messages=1", at_once]), Broker("kafka", address, int(pid), [at_once])
+        for broker in (ours, synced, kafka):  # a JVM is slow at first
+            topic = broker.topic()
+            broker.produce(topic, payload_file(folder, 1024), 20_000 if broker is synced else 400_000, None)
+            broker.remove(topic)
+        if "produce" in parts:
+            produce((ours, synced, kafka, null), folder, refill, args, result)
+        if "consume" in parts:
+            consume((ours, kafka), folder, args, result)
+        if "latency" in parts:
+            latency((ours, synced, kafka), args, result)
+        if "agents" in parts:
+            agents(node, ours, null, folder, refill, args, result)
+        if "idle" in parts:
+            idle(node, result)
+    finally:
+        subprocess.run([PEER, "stop", folder / "kafka"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+        node.stop()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
@@ -261,35 +313,10 @@ def main():
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         refill = stack.enter_context(memory_in_use(folder))
-        node = lab.Node(lab.BIN, folder, kafka=f"127.0.0.1:{lab.free_port()}")
-        node.start()
-        nothing = subprocess.Popen([lab.BIN / "null_broker_bench"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True)
-        started = subprocess.run([PEER, "start", folder / "kafka"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
-        try:
-            address, pid = started.stdout.split()[:2]
-            ours = Broker("ours", node.kafka, node.process.pid)
-            at_once = "file.delete.delay.ms=100"  # not a minute later, beside another's turn
-            synced, kafka = Broker("synced", address, int(pid), ["flush.messages=1", at_once]), Broker("kafka", address, int(pid), [at_once])
-            null = Broker("null", f"127.0.0.1:{int(nothing.stdout.readline())}", nothing.pid)
-            for broker in (ours, synced, kafka):  # a JVM is slow at first
-                topic = broker.topic()
-                broker.produce(topic, payload_file(folder, 1024), 20_000 if broker is synced else 400_000, None)
-                broker.remove(topic)
-            if "produce" in parts:
-                produce((ours, synced, kafka, null), folder, refill, args, result)
-            if "consume" in parts:
-                consume((ours, kafka), folder, args, result)
-            if "latency" in parts:
-                latency((ours, synced, kafka), args, result)
-            if "agents" in parts:
-                agents(node, ours, null, folder, refill, args, result)
-            if "idle" in parts:
-                idle(node, result)
-        finally:
-            subprocess.run([PEER, "stop", folder / "kafka"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
-            nothing.kill()
-            nothing.wait()
-            node.stop()
+        if "cost" in parts:
+            cost(folder, args, result)
+        if parts != ["cost"]:
+            compare(stack, folder, refill, parts, args, result)
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + "\n")
 

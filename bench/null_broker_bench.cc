@@ -1,9 +1,11 @@
 // A Kafka broker that keeps nothing: it reads produce requests and answers them at once. What a producer
-// reaches with it is what the producer itself can do, see bench/kafka.py. Arguments: [port, 0: a free one].
-// Prints the port.
+// reaches with it is what the producer itself can do, see bench/kafka.py. Arguments: [port, 0: a free one]
+// [nanoseconds of the processor that it burns for each KiB of a request, 0]: what a producer reaches with a
+// broker that costs so much, and waits for nothing. Prints the port.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -32,6 +34,7 @@ constexpr std::size_t kRequestBytesMax = std::size_t{32} << 20;
 
 std::array<std::atomic<std::int64_t>, kPartitions> ends{};
 int own_port = 0;
+std::int64_t burned_ns_a_kib = 0;
 
 /// The offset of the first record of these batches, as if they had been appended.
 std::int64_t appended(std::size_t partition, std::string_view batch) {
@@ -127,6 +130,20 @@ bool send(int fd, std::string_view bytes) {
   return true;
 }
 
+std::int64_t processor_ns() {
+  timespec spent{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+  return std::int64_t{spent.tv_sec} * 1'000'000'000 + spent.tv_nsec;
+}
+
+void burn(std::size_t request_bytes) {
+  if (burned_ns_a_kib == 0) return;
+  const std::int64_t until =
+      processor_ns() + static_cast<std::int64_t>(request_bytes) * burned_ns_a_kib / 1024;
+  while (processor_ns() < until) {
+  }
+}
+
 void serve(int fd) {
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -137,6 +154,7 @@ void serve(int fd) {
     if (!size.ok()) break;
     frame.resize(*size);
     if (!receive(fd, frame.data(), frame.size())) break;
+    burn(frame.size());
     const auto request = parse_request(frame);
     out.clear();
     const Status answered = request.ok() ? answer(*request, out) : Status(request.error());
@@ -152,6 +170,7 @@ void serve(int fd) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  burned_ns_a_kib = argc > 2 ? std::atoll(argv[2]) : 0;
   const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
   const int on = 1;
   ::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
