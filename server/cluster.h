@@ -57,6 +57,8 @@ class Cluster {
   Result<catalog::Topic> change_topic(std::string_view name, const catalog::Catalog::TopicChange& change);
   Result<v1::HeartbeatAnswer> heartbeat(const v1::HeartbeatCall& call);
   [[nodiscard]] catalog::Catalog::Refusals refusals();
+  /// Applies what is known once more: some of it could not be done.
+  void apply_again() { changed(); }
 
  private:
   Status started();

@@ -224,7 +224,7 @@ void RegionHost::apply(Routes& routes) {
       if (here == led_here.end()) continue;
       Stored now{topic.config, here->second.size(), topic.grid == GridId(0)};
       Stored& before = stored_[topic.id];
-      if (now == before) continue;
+      if (now == before && !unmade_.contains(topic.id)) continue;
       before = std::move(now);
       for (const PartitionIndex index : here->second)
         partitions.push_back({{topic.id, index}, topic.name, topic_options(topic)});
@@ -250,8 +250,13 @@ void RegionHost::apply(Routes& routes) {
     }
   }
   if (!partitions.empty()) {
-    if (const Status made = parts_.log->create_partitions(partitions); !made.ok())
-      log_error("partitions not created", {{"why", made.error().text()}});
+    const Status made = parts_.log->create_partitions(partitions);
+    if (!made.ok())
+      log_error("partitions not created, it is tried again", {{"why", made.error().text()}});
+    const std::lock_guard lock(mutex_);
+    unmade_.clear();
+    if (!made.ok())
+      for (const auto& one : partitions) unmade_.insert(one.partition.topic);
   }
   // Opening reads; a thread a core does it.
   std::atomic<std::size_t> next{0};
@@ -320,6 +325,11 @@ void RegionHost::close(const std::shared_ptr<region::Executor>& executor) {
     closed.set_value();
   });
   done.wait();
+}
+
+bool RegionHost::lacks_partitions() const {
+  const std::lock_guard lock(mutex_);
+  return !unmade_.empty();
 }
 
 void RegionHost::tick() {

@@ -52,6 +52,8 @@ class RegionHost {
   void apply(Routes& routes);
   /// Forgets partitions of grids that `routes` does not know: they were deleted while this node was down.
   void forget_unknown(const Routes& routes);
+  /// Whether the log could not make some of the partitions (a full disk): apply() tries again.
+  [[nodiscard]] bool lacks_partitions() const;
   /// Once a second. Cheap.
   void tick();
   /// Checkpoints everything, closes every region. Nothing may be dispatched any more.
@@ -106,6 +108,7 @@ class RegionHost {
     friend bool operator==(const Stored&, const Stored&) = default;
   };
   std::map<TopicId, Stored> stored_;  ///< topics with partitions here, as the log was told of them
+  std::set<TopicId> unmade_;          ///< of those, the ones that the log could not make
 
   std::mutex queue_mutex_;
   std::condition_variable queue_changed_;

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <thread>
 
 #include "afdg/v1/admin.pb.h"
@@ -36,6 +37,8 @@ constexpr std::size_t kWarningsMax = 100;  // of one start
 
 using std::chrono::steady_clock;
 
+constexpr auto kApplyAgain = std::chrono::seconds(2);
+
 std::string with_port(const std::string& address, int port) {
   return address.substr(0, address.rfind(':') + 1) + std::to_string(port);
 }
@@ -47,6 +50,14 @@ void raise_open_files() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);  // without it there is less room, and errors that say so
+}
+
+/// Half of what the process may open: a log that cannot open its next segment ends the node.
+std::uint32_t connections_for_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return std::numeric_limits<std::uint32_t>::max();
+  return static_cast<std::uint32_t>(
+      std::min<rlim_t>(limit.rlim_cur / 2, std::numeric_limits<std::uint32_t>::max()));
 }
 
 class Runtime final : public RunningNode {
@@ -382,7 +393,11 @@ class Runtime final : public RunningNode {
   void serve_kafka() {
     if (!kafka_) return;
     KafkaListener::Setup setup;
-    setup.connections_max = config_.kafka_connections_max;
+    setup.connections_max = std::min(config_.kafka_connections_max, connections_for_files());
+    if (setup.connections_max < config_.kafka_connections_max)
+      log_warn("fewer Kafka connections than kafka-connections-max: half of the open files are kept for the log "
+               "and the store, raise LimitNOFILE (ulimit -n)",
+               {{"connections", std::to_string(setup.connections_max)}});
     setup.bytes_max = config_.kafka_bytes_max;
     setup.requests_max = config_.kafka_requests_max;
     setup.broker.idle_max = std::chrono::milliseconds(config_.kafka_idle_ms);
@@ -455,6 +470,10 @@ class Runtime final : public RunningNode {
       lock.unlock();
       if (host_) host_->tick();
       if (cluster_) cluster_->tick();
+      if (host_ && cluster_ && host_->lacks_partitions() && steady_clock::now() - applied_again_ > kApplyAgain) {
+        cluster_->apply_again();
+        applied_again_ = steady_clock::now();
+      }
       lock.lock();
     }
   }
@@ -563,6 +582,7 @@ class Runtime final : public RunningNode {
   std::mutex tick_mutex_;
   std::condition_variable tick_changed_;
   bool ticking_ = true;
+  steady_clock::time_point applied_again_{};
   std::thread ticker_;
   std::mutex stop_mutex_;
   bool stopped_ = false;

@@ -66,6 +66,7 @@ void Groups::stop() {
   if (timer_ != 0) broker_.loop().cancel(std::exchange(timer_, 0));
   waiting_.clear();
   loading_.clear();
+  absent_.clear();
 }
 
 log::groups::Now Groups::now() const { return {broker_.clock().now(), broker_.clock().monotonic()}; }
@@ -101,13 +102,27 @@ bool Groups::ensure() {
       if (ends.ok()) {
         loading_.push_back({i, ends->start, ends->end});
       } else {
+        absent_.push_back(i);
         broker_.report("groups", "a partition of theirs is not served: " + ends.error().text());
       }
     }
     load_some();
+  } else if (!absent_.empty()) {
+    load_absent();
   }
   look_at_topics(view);
   return true;
+}
+
+/// The log could not make them at first, for instance on a full disk.
+void Groups::load_absent() {
+  const bool idle = loading_.empty();
+  std::erase_if(absent_, [this](std::int32_t partition) {
+    const auto ends = broker_.log().ends({topic_, PartitionIndex(partition)});
+    if (ends.ok()) loading_.push_back({partition, ends->start, ends->end});
+    return ends.ok();
+  });
+  if (idle && !loading_.empty()) load_some();
 }
 
 void Groups::load_some() {

@@ -79,6 +79,7 @@ class Groups {
   /// True when the coordinator is there. Makes the topic, or begins to read it.
   bool ensure();
   void load_some();
+  void load_absent();
   void look_at_topics(const std::shared_ptr<const ClusterView>& view);
   [[nodiscard]] log::groups::Now now() const;
   /// Carries out what the last event demands.
@@ -94,6 +95,7 @@ class Groups {
   TopicId topic_;
   bool creating_ = false;
   std::vector<Loading> loading_;
+  std::vector<std::int32_t> absent_;  ///< partitions of the topic that the log does not have yet
   GroupAppends outcomes_;
   log::groups::Refusals noted_{};
   std::unordered_map<log::groups::RequestToken, Answer> waiting_;

@@ -35,6 +35,9 @@ struct Produced {
     // A partition that minds a sequence or an epoch knows the producer: it judges what comes behind by
     // itself.
     if (code == ErrorCode::kOutOfOrderSequenceNumber || code == ErrorCode::kInvalidProducerEpoch) return;
+    watch(topic, partition);
+  }
+  void watch(std::size_t topic, std::size_t partition) {
     const auto& asked = request.topic_data[topic];
     const auto& data = asked.partition_data[partition];
     const auto batch = batch_identity(data.records.bytes());
@@ -158,6 +161,8 @@ Status send(Broker& broker, const std::shared_ptr<Produced>& produced, const Pla
   broker.counters().produced_bytes.fetch_add(records.size(), std::memory_order_relaxed);
   broker.grids()->send(std::move(grid), place.partition.partition, std::move(batch),
                        [&broker, produced, topic, partition](Grids::Sent sent) {
+                         // Refused at once: what was read behind it must not be sent before it.
+                         if (!sent.status.ok() && broker.loop().here()) produced->watch(topic, partition);
                          broker.later([produced, topic, partition, sent = std::move(sent)] {
                            auto& answer = produced->at(topic, partition);
                            answer.base_offset = sent.base.value();

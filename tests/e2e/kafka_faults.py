@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """Kafka clients whose topic is deleted while they read it, and batches that unpack to far more than they are: bounded, told by the proper code, and no
-wrong byte."""
+wrong byte. Partitions that could not be made."""
 import concurrent.futures
 import contextlib
 import os
 import socket
 import struct
+import subprocess
 import sys
 import time
 import zlib
@@ -17,6 +18,8 @@ from kafka_wire import MIB, endpoint, new_topic
 
 LARGE = 900 << 10
 COUNT = 40
+JOIN_GROUP = 11
+COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, MEMBER_ID_REQUIRED = 14, 15, 79
 
 
 def delete(client, topic):
@@ -211,5 +214,44 @@ def bombs(folder):
         assert clients[0].produce("bombs", wire.batch([b"fine"])) == (wire.NONE, 0)
 
 
+@contextlib.contextmanager
+def in_the_way(path):
+    """A directory that cannot be removed."""
+    path.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise harness.Skip(f"mounting a tmpfs is not allowed: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(path)], capture_output=True)
+
+
+def joined(client, group):
+    """The error of a first JoinGroup: MEMBER_ID_REQUIRED once the group's coordinator is there."""
+    protocols = wire.array([wire.text("range") + struct.pack(">i", 0)])
+    answer = client.call(JOIN_GROUP, 4, wire.text(group) + struct.pack(">ii", 10_000, 10_000) + wire.text("") + wire.text("consumer") + protocols)
+    answer.take("i")
+    return answer.take("h")
+
+
+def unmade(folder):
+    """partitions that the log cannot make at first, those of the groups' offsets too, are there soon after what hindered it is gone, without a restart"""
+    with endpoint(folder, ours=True) as at, Client(at.address) as client, contextlib.ExitStack() as stack:
+        partitions = at.server.data / "log/topics"
+        assert partitions.is_dir(), f"{partitions} moved: this test must know where partitions are"
+        hindrances = [partitions / "plain-0", partitions / "__consumer_offsets-7"]
+        for one in hindrances:
+            stack.enter_context(in_the_way(one))
+        at.server.afdg("topic", "create", "plain")
+        groups = [f"g{i}" for i in range(200)]
+        until("the coordinator is there", lambda: joined(client, groups[0]) != COORDINATOR_NOT_AVAILABLE)
+        assert client.produce("plain", wire.batch([b"x"]))[0] != wire.NONE
+        assert any(joined(client, group) == COORDINATOR_LOAD_IN_PROGRESS for group in groups), "no group needs the partition that is in the way"
+        stack.close()
+        until("the topic takes records", lambda: client.produce("plain", wire.batch([b"x"]))[0] == wire.NONE)
+        until("all groups are served", lambda: all(joined(client, group) == MEMBER_ID_REQUIRED for group in groups))
+
+
 if __name__ == "__main__":
-    sys.exit(harness.run_cases(deleted_while_waiting, deleted_while_sent, bombs))
+    sys.exit(harness.run_cases(deleted_while_waiting, deleted_while_sent, bombs, unmade))
