@@ -66,10 +66,9 @@ void handlers::create_partitions(Broker& broker, const CallPtr& call) {
     if (named == 0) continue;  // was told that it is named twice
     auto& out = growing->response.results.emplace_back();
     out.name = asked.name;
-    auto [error, text] =
-        named > 1
-            ? std::pair(ErrorCode::kInvalidRequest, std::string("the topic is named twice in this request"))
-            : judge(broker, *view, asked);
+    auto [error, text] = named > 1 ? std::pair(ErrorCode::kInvalidRequest,
+                                               std::string("the topic is named twice in this request"))
+                                   : judge(broker, *view, asked);
     out.error_code = error;
     if (error != ErrorCode::kNone) {
       out.error_message = call->keep(std::move(text));

@@ -58,9 +58,8 @@ void answer(Broker& broker, const Asked& asked) {
     std::unordered_set<std::string_view> told;
     std::set<std::pair<std::uint64_t, std::uint64_t>> told_ids;
     for (const auto& wanted : *request.topics) {
-      const bool first = wanted.name
-                             ? told.insert(*wanted.name).second
-                             : told_ids.emplace(wanted.topic_id.high, wanted.topic_id.low).second;
+      const bool first = wanted.name ? told.insert(*wanted.name).second
+                                     : told_ids.emplace(wanted.topic_id.high, wanted.topic_id.low).second;
       if (!first) continue;  // once, however often it is asked for
       const auto* topic = wanted.name ? view->find(*wanted.name) : find_topic(*view, wanted.topic_id);
       if (topic != nullptr) {

@@ -38,7 +38,8 @@ struct Options {
   std::size_t commit_partitions_max = 50'000;  ///< in one commit, offset delete, or fetch of a group
   std::size_t offsets_max = 5'000'000;         ///< stored or being stored, all groups together
 
-  /// An answer that has so much gets no more groups: COORDINATOR_LOAD_IN_PROGRESS, which clients ask again for.
+  /// An answer that has so much gets no more groups: COORDINATOR_LOAD_IN_PROGRESS, which clients ask again
+  /// for.
   std::size_t reply_bytes_max = 64 << 20;
 
   /// Whether these can hold together: what fits the bounds must fit a record. Errors: kInvalidArgument.
