@@ -27,6 +27,14 @@ std::uint64_t Call::room() const noexcept {
                   left(broker.options().held_bytes_max, broker.counters().bytes.load()));
 }
 
+void Call::hold(std::uint64_t bytes) {
+  const auto connection = connection_.lock();
+  if (!connection) return;
+  held_ += bytes;
+  connection->bytes_ += bytes;
+  connection->broker_.counters().bytes += bytes;
+}
+
 void Call::when_first(std::function<void()> task) {
   const auto connection = connection_.lock();
   if (!connection) return;
@@ -94,7 +102,7 @@ const log::FileRange& Connection::front_file(std::uint32_t source) const {
 
 void Connection::pop() {
   Call& call = *calls_.front();
-  const std::uint64_t held = call.frame_->size() + kCallBytes + call.out_.size();
+  const std::uint64_t held = call.frame_->size() + kCallBytes + call.out_.size() + call.held_;
   bytes_ -= held;
   broker_.counters().bytes -= held;
   if (call.hang_up_) {

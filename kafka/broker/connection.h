@@ -70,6 +70,8 @@ class Call : public std::enable_shared_from_this<Call> {
     files_.push_back(std::move(range));
     return static_cast<std::uint32_t>(files_.size() - 1);
   }
+  /// Counts what the call keeps beside its bytes, until its answer was sent.
+  void hold(std::uint64_t bytes);
   void drop_kept() {
     kept_.clear();
     files_.clear();
@@ -93,6 +95,7 @@ class Call : public std::enable_shared_from_this<Call> {
   std::vector<log::FileRange> files_;
   std::function<void()> abandoned_;
   std::function<void()> first_;
+  std::uint64_t held_ = 0;
   bool finished_ = false;
   bool hang_up_ = false;
 };

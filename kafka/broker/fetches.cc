@@ -50,7 +50,12 @@ void Fetches::begin(const CallPtr& call, FetchRequest request) {
   const auto most = std::min<std::chrono::milliseconds>(
       std::chrono::milliseconds(waiting->request.max_wait_ms), broker_.options().fetch_wait_max);
   waiting->deadline = broker_.clock().monotonic() + most;
-  if (answer(*waiting, most.count() <= 0)) return;
+  std::size_t partitions = 0;
+  for (const auto& topic : waiting->request.topics) partitions += topic.partitions.size();
+  // Nothing is to come where nothing is asked for.
+  if (answer(*waiting, most.count() <= 0 || partitions == 0)) return;
+  call->hold(waiting->request.topics.size() * sizeof(FetchRequest::Topic) +
+             partitions * (sizeof(FetchRequest::Partition) + sizeof(Waiting::Read)));
   wait(waiting);
 }
 

@@ -31,8 +31,9 @@ enum class Limit : std::uint8_t {
   kGroupBytes,
   kCommitPartitions,
   kGroupOffsets,
+  kReplyBytes,
 };
-inline constexpr std::size_t kLimits = static_cast<std::size_t>(Limit::kGroupOffsets) + 1;
+inline constexpr std::size_t kLimits = static_cast<std::size_t>(Limit::kReplyBytes) + 1;
 
 /// The configuration key that sets it. kOpenFiles is the operating system's; those from kGroupNameBytes on
 /// are fixed, and these are the names of their metrics only.
@@ -48,7 +49,7 @@ inline constexpr std::size_t kLimits = static_cast<std::size_t>(Limit::kGroupOff
       "kafka-members-max",     "group-name-bytes",
       "member-protocols",      "member-metadata-bytes",
       "group-bytes",           "commit-partitions",
-      "group-offsets",
+      "group-offsets",         "group-reply-bytes",
   };
   return keys[static_cast<std::size_t>(limit)];
 }

@@ -1,6 +1,6 @@
 #include "kafka/handlers/configs.h"
 
-#include <set>
+#include <map>
 #include <utility>
 
 #include "kafka/handlers/topics.h"
@@ -101,8 +101,8 @@ std::vector<BrokerSetting> broker_settings(const Broker& broker) {
 
 void alter(Broker& broker, std::vector<Altering>& work, bool validate_only, std::function<void()> done) {
   const auto view = broker.cluster().view();
-  std::multiset<std::pair<std::int8_t, std::string_view>> named;
-  for (const Altering& one : work) named.emplace(one.type, one.name);
+  std::map<std::pair<std::int8_t, std::string_view>, std::size_t> named;
+  for (const Altering& one : work) ++named[{one.type, one.name}];
   struct Left {
     std::size_t count = 1;
     std::function<void()> done;
@@ -114,7 +114,7 @@ void alter(Broker& broker, std::vector<Altering>& work, bool validate_only, std:
   left->done = std::move(done);
   for (Altering& one : work) {
     if (one.error != ErrorCode::kNone) continue;
-    if (named.count({one.type, one.name}) > 1) {
+    if (named[{one.type, one.name}] > 1) {
       one.error = ErrorCode::kInvalidRequest;
       one.text = "the resource is named twice in this request";
       continue;

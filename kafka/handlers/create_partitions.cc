@@ -1,6 +1,6 @@
 #include "kafka/messages/create_partitions.h"
 
-#include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "kafka/handlers/handlers.h"
@@ -57,17 +57,18 @@ void handlers::create_partitions(Broker& broker, const CallPtr& call) {
   growing->call = call;
   if (!decode_or_hang_up(*call, growing->request)) return;
   const auto view = broker.cluster().view();
-  std::multiset<std::string_view> names;
-  for (const auto& topic : growing->request.topics) names.insert(topic.name);
+  std::unordered_map<std::string_view, std::size_t> names;
+  for (const auto& topic : growing->request.topics) ++names[topic.name];
   std::vector<std::pair<std::size_t, Cluster::TopicChange>> wanted;
   std::int64_t added = 0;
   for (const auto& asked : growing->request.topics) {
+    const std::size_t named = std::exchange(names[asked.name], 0);
+    if (named == 0) continue;  // was told that it is named twice
     auto& out = growing->response.results.emplace_back();
     out.name = asked.name;
-    auto [error, text] =
-        names.count(asked.name) > 1
-            ? std::pair(ErrorCode::kInvalidRequest, std::string("the topic is named twice in this request"))
-            : judge(broker, *view, asked);
+    auto [error, text] = named > 1 ? std::pair(ErrorCode::kInvalidRequest,
+                                               std::string("the topic is named twice in this request"))
+                                   : judge(broker, *view, asked);
     out.error_code = error;
     if (error != ErrorCode::kNone) {
       out.error_message = call->keep(std::move(text));

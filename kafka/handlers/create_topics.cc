@@ -1,6 +1,7 @@
 #include "kafka/messages/create_topics.h"
 
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "base/topic_settings.h"
@@ -96,19 +97,27 @@ void handlers::create_topics(Broker& broker, const CallPtr& call) {
   CreateTopicsRequest& request = creating->request;
   if (!decode_or_hang_up(*call, request)) return;
   const auto view = broker.cluster().view();
-  std::multiset<std::string_view> names;
-  for (const auto& topic : request.topics) names.insert(topic.name);
+  std::unordered_map<std::string_view, std::size_t> names;
+  for (const auto& topic : request.topics) ++names[topic.name];
+  // Each of them makes a partition at least: so many are not looked at. One sentence is enough.
+  if (const Status fits =
+          check_request_partitions(broker, call->host(), static_cast<std::int64_t>(names.size()));
+      !fits.ok()) {
+    for (const auto& [name, times] : names) {
+      auto& out = creating->response.topics.emplace_back();
+      out.name = name;
+      out.error_code = ErrorCode::kPolicyViolation;
+    }
+    creating->response.topics.front().error_message = call->keep(fits.error().text());
+    return creating->done();
+  }
   std::vector<std::pair<std::size_t, Cluster::NewTopic>> wanted;
   for (const auto& asked : request.topics) {
-    if (names.count(asked.name) > 1) {
-      if (names.count(asked.name) == 0) continue;
-      bool told = false;
-      for (const auto& topic : creating->response.topics) told = told || topic.name == asked.name;
-      if (told) continue;
-    }
+    const std::size_t named = std::exchange(names[asked.name], 0);
+    if (named == 0) continue;  // was told that it is named twice
     auto& out = creating->response.topics.emplace_back();
     out.name = asked.name;
-    if (names.count(asked.name) > 1) {
+    if (named > 1) {
       out.error_code = ErrorCode::kInvalidRequest;
       out.error_message = "the topic is named twice in this request";
       continue;

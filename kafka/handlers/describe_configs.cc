@@ -1,6 +1,7 @@
 #include "kafka/messages/describe_configs.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "kafka/handlers/configs.h"
@@ -65,7 +66,9 @@ void handlers::describe_configs(Broker& broker, const CallPtr& call) {
   if (!decode_or_hang_up(*call, request)) return;
   const auto view = broker.cluster().view();
   DescribeConfigsResponse response;
+  std::set<std::pair<std::int8_t, std::string_view>> told;
   for (const auto& asked : request.resources) {
+    if (!told.emplace(asked.resource_type, asked.resource_name).second) continue;
     auto& out = response.results.emplace_back();
     out.resource_type = asked.resource_type;
     out.resource_name = asked.resource_name;

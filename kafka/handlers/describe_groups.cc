@@ -1,5 +1,6 @@
 #include "kafka/messages/describe_groups.h"
 
+#include <unordered_set>
 #include <utility>
 
 #include "kafka/broker/groups.h"
@@ -13,7 +14,10 @@ void handlers::describe_groups(Broker& broker, const CallPtr& call) {
   if (!decode_or_hang_up(*call, request)) return;
   const auto response = std::make_shared<DescribeGroupsResponse>();
   log::groups::DescribeRequest wanted;
+  std::unordered_set<std::string_view> told;
   for (const std::string_view group : request.groups) {
+    if (!told.insert(group).second) continue;  // once, however often it is asked for
+    if (too_many_groups(broker, *call, told.size())) return;
     const ErrorCode code = broker.groups().check(group);
     if (code == ErrorCode::kNone) {
       wanted.groups.emplace_back(group);

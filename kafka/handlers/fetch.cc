@@ -1,6 +1,7 @@
 #include "kafka/messages/fetch.h"
 
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "kafka/broker/fetches.h"
@@ -19,6 +20,14 @@ void handlers::fetch(Broker& broker, const CallPtr& call) {
     response.error_code = ErrorCode::kFetchSessionIdNotFound;
     return call->reply(response);
   }
+  const auto most = static_cast<std::size_t>(broker.options().request_partitions_max);
+  if (request.topics.size() > most) {
+    broker.counters().refused.add(Limit::kRequestPartitions);
+    return call->hang_up("a fetch of " + std::to_string(request.topics.size()) + " topics, the limit is " +
+                         std::to_string(most) +
+                         ": fetch fewer at once, or raise kafka-request-partitions-max");
+  }
+  request.forgotten_topics_data = {};  // of sessions: not to be kept while it waits
   call->when_first([&broker, call, kept = std::make_shared<FetchRequest>(std::move(request))] {
     broker.fetches().begin(call, std::move(*kept));
   });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_set>
 #include <utility>
 
 #include "kafka/handlers/handlers.h"
@@ -54,9 +55,12 @@ void answer(Broker& broker, const Asked& asked) {
   if (!request.topics || (asked.call->version() == 0 && request.topics->empty())) {
     for (const auto& [name, topic] : view->topics) response.topics.push_back(described(*view, topic));
   } else {
-    std::set<std::string_view> told;
+    std::unordered_set<std::string_view> told;
+    std::set<std::pair<std::uint64_t, std::uint64_t>> told_ids;
     for (const auto& wanted : *request.topics) {
-      if (wanted.name && !told.insert(*wanted.name).second) continue;  // once, however often it is asked for
+      const bool first = wanted.name ? told.insert(*wanted.name).second
+                                     : told_ids.emplace(wanted.topic_id.high, wanted.topic_id.low).second;
+      if (!first) continue;  // once, however often it is asked for
       const auto* topic = wanted.name ? view->find(*wanted.name) : find_topic(*view, wanted.topic_id);
       if (topic != nullptr) {
         response.topics.push_back(described(*view, *topic));
@@ -90,11 +94,11 @@ void handlers::metadata(Broker& broker, const CallPtr& call) {
   if (asked->request.topics && asked->request.allow_auto_topic_creation &&
       broker.options().auto_create_topics) {
     const auto view = broker.cluster().view();
+    std::unordered_set<std::string_view> seen;
     for (const auto& wanted : *asked->request.topics) {
       // The groups' own topic is made with its own number of partitions, when the first group needs it.
       if (wanted.name && *wanted.name != kOffsetsTopic && view->find(*wanted.name) == nullptr &&
-          check_topic_name(*wanted.name).ok() &&
-          std::find(missing.begin(), missing.end(), *wanted.name) == missing.end())
+          check_topic_name(*wanted.name).ok() && seen.insert(*wanted.name).second)
         missing.emplace_back(*wanted.name);
     }
   }

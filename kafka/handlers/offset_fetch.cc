@@ -1,9 +1,11 @@
 #include "kafka/messages/offset_fetch.h"
 
+#include <unordered_set>
 #include <utility>
 
 #include "kafka/broker/groups.h"
 #include "kafka/handlers/handlers.h"
+#include "kafka/handlers/topics.h"
 
 namespace afdg::kafka {
 namespace {
@@ -58,7 +60,10 @@ void handlers::offset_fetch(Broker& broker, const CallPtr& call) {
   log::groups::FetchRequest fetch;
   fetch.require_stable = request.require_stable;
   if (batched) {
+    std::unordered_set<std::string_view> told;
     for (const auto& group : request.groups) {
+      told.insert(group.group_id);
+      if (too_many_groups(broker, *call, told.size())) return;
       auto& one = fetch.groups.emplace_back();
       one.group = group.group_id;
       if (!group.topics) continue;
@@ -93,6 +98,9 @@ void handlers::offset_fetch(Broker& broker, const CallPtr& call) {
         out.error_code = error_code(group.error);
         fill(group, out.topics);
       } else {
+        // Version 1 has no place for it, and nothing at all would mean that nothing is stored.
+        if (group.error == log::groups::Errors::kPolicyViolation && call->version() < 2)
+          return call->hang_up("an OffsetFetch of too many partitions: ask for fewer at once");
         response.error_code = error_code(group.error);
         fill(group, response.topics);
         if (group.error != log::groups::Errors::kNone && call->version() < 2)

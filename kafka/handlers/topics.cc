@@ -34,6 +34,15 @@ Status check_request_partitions(Broker& broker, std::string_view host, std::int6
   return fail(Code::kFailedPrecondition, std::move(why));
 }
 
+bool too_many_groups(Broker& broker, Call& call, std::size_t groups) {
+  const std::size_t most = broker.options().groups.groups_max;
+  if (groups <= most) return false;
+  call.hang_up("a request that names more than " + std::to_string(most) +
+               " groups, which is kafka-groups-max: name fewer at once");
+  broker.counters().refused.add(Limit::kGroups);
+  return true;
+}
+
 ErrorCode topic_error(Code code) noexcept {
   switch (code) {
     case Code::kNotFound:

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cctype>
+#include <unordered_set>
 #include <utility>
 
 #include "log/groups/internal/impl.h"
@@ -26,7 +27,10 @@ std::string trimmed(std::string_view text) {
 
 void Coordinator::Impl::describe(RequestToken token, const DescribeRequest& request) {
   DescribeReply body;
+  std::unordered_set<std::string_view> told;
+  std::size_t bytes = 0;
   for (const std::string& id : request.groups) {
+    if (!told.insert(id).second) continue;  // once, however often it is asked for
     DescribeReply::Group& answer = body.groups.emplace_back();
     answer.group = id;
     if (home(id).loading) {
@@ -38,13 +42,19 @@ void Coordinator::Impl::describe(RequestToken token, const DescribeRequest& requ
       answer.state = "Dead";
       continue;
     }
+    if (bytes >= options.reply_bytes_max) {
+      answer.error = refused(Bound::kReplyBytes);
+      continue;
+    }
     const bool stable = group->is(State::kStable);
     answer.state = state_name(group->state());
     answer.protocol_type = group->protocol_type().value_or("");
     if (stable) answer.protocol_name = *group->protocol();
     for (const auto& [member_id, m] : group->members()) {
-      answer.members.push_back({member_id, m.instance_id, m.client_id, m.client_host,
+      const auto& member = answer.members.emplace_back(
+          DescribeReply::Member{member_id, m.instance_id, m.client_id, m.client_host,
                                 stable ? m.metadata(*group->protocol()) : std::string(), m.assignment});
+      bytes += sizeof member + member.metadata.size() + member.assignment.size();
     }
   }
   reply(token, std::move(body));

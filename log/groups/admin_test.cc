@@ -45,6 +45,36 @@ TEST(GroupAdmin, DescribeShowsMetadataInStableOnly) {
   EXPECT_EQ(d.describe("g").state, "CompletingRebalance");
 }
 
+TEST(GroupAdmin, AGroupThatIsNamedOftenIsDescribedOnce) {
+  Driver d;
+  Pair g(d);
+  EXPECT_EQ(d.describe(DescribeRequest{std::vector<std::string>(1000, "g")}).groups.size(), 1u);
+  const auto two = d.describe(DescribeRequest{{"g", "none", "g", "none"}}).groups;
+  ASSERT_EQ(two.size(), 2u);
+  EXPECT_EQ(two[0].members.size(), 2u);
+  EXPECT_EQ(two[1].state, "Dead");
+}
+
+TEST(GroupAdmin, AnAnswerThatIsLargeGetsNoMoreGroups) {
+  Options options;
+  options.reply_bytes_max = 1;
+  Driver d(options);
+  Pair g(d);
+  d.commit(simple("s", "t", 0, 1));
+  const auto described = d.describe(DescribeRequest{{"none", "g", "s", "none2"}});
+  ASSERT_EQ(described.groups.size(), 4u);
+  EXPECT_EQ(described.groups[1].members.size(), 2u) << "the first comes whole";
+  EXPECT_EQ(described.groups[2].error, Errors::kCoordinatorLoadInProgress);
+  EXPECT_EQ(described.groups[3].state, "Dead");
+  const auto fetched = d.reply<FetchReply>(
+      d.fetch({{{"s", std::nullopt}, {"g", std::nullopt}, {"none", {{{"t", {0}}}}}}, false}));
+  ASSERT_EQ(fetched.groups.size(), 3u);
+  EXPECT_EQ(fetched.groups[0].topics.at(0).partitions.at(0).offset, 1);
+  EXPECT_EQ(fetched.groups[1].error, Errors::kCoordinatorLoadInProgress);
+  EXPECT_EQ(fetched.groups[2].error, Errors::kCoordinatorLoadInProgress);
+  EXPECT_EQ(d.coordinator->refusals()[static_cast<std::size_t>(Bound::kReplyBytes)], 3u);
+}
+
 TEST(GroupAdmin, ListFiltersByStateAndType) {
   Driver d;
   Pair g(d);

@@ -35,14 +35,18 @@ struct Options {
   std::size_t protocols_max = 64;              ///< that one member offers
   std::size_t metadata_bytes_max = 1 << 20;    ///< of all protocols of one member
   std::size_t group_bytes_max = 8 << 20;       ///< of a group's record: it must fit one batch (16 MiB)
-  std::size_t commit_partitions_max = 50'000;  ///< in one commit or offset delete
+  std::size_t commit_partitions_max = 50'000;  ///< in one commit, offset delete, or fetch of a group
   std::size_t offsets_max = 5'000'000;         ///< stored or being stored, all groups together
+
+  /// An answer that has so much gets no more groups: COORDINATOR_LOAD_IN_PROGRESS, which clients ask again
+  /// for.
+  std::size_t reply_bytes_max = 64 << 20;
 
   /// Whether these can hold together: what fits the bounds must fit a record. Errors: kInvalidArgument.
   [[nodiscard]] Status validate() const;
 };
 
-/// What was refused with POLICY_VIOLATION, but for one group too many.
+/// What was refused: with POLICY_VIOLATION where Options does not say otherwise.
 enum class Bound : std::uint8_t {
   kNameBytes,         ///< Options::name_bytes_max
   kProtocols,         ///< protocols_max
@@ -50,8 +54,9 @@ enum class Bound : std::uint8_t {
   kGroupBytes,        ///< group_bytes_max: of a group's record, or of one commit
   kCommitPartitions,  ///< commit_partitions_max
   kOffsets,           ///< offsets_max
+  kReplyBytes,        ///< reply_bytes_max: a group was left out of an answer
 };
-inline constexpr std::size_t kBounds = static_cast<std::size_t>(Bound::kOffsets) + 1;
+inline constexpr std::size_t kBounds = static_cast<std::size_t>(Bound::kReplyBytes) + 1;
 using Refusals = std::array<std::uint64_t, kBounds>;
 
 /// Sizes of what is held, for metrics.

@@ -199,7 +199,7 @@ struct FetchReply {
   struct Group {
     std::string group;
     Errors error = Errors::kNone;
-    std::vector<Topic> topics;  ///< those asked for, also when `error` is set
+    std::vector<Topic> topics;  ///< those asked for, also when the group is loading; none at another error
   };
   std::vector<Group> groups;
 };

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <limits>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "log/groups/internal/impl.h"
@@ -26,6 +28,47 @@ CommitReply all_failed(const CommitRequest& request, Errors error) {
     for (const CommitRequest::Partition& p : t.partitions) errors.partitions.push_back({p.partition, error});
   }
   return body;
+}
+
+/// At least one for each topic: what an answer to them costs.
+std::size_t count_partitions(const std::vector<FetchRequest::Topic>& topics) {
+  std::size_t count = 0;
+  for (const FetchRequest::Topic& t : topics) count += std::max<std::size_t>(1, t.partitions.size());
+  return count;
+}
+
+/// Each topic once, and each of its partitions once.
+void merge_repeats(std::vector<FetchRequest::Topic>& topics) {
+  std::map<std::string, std::size_t> places;
+  std::set<std::pair<std::size_t, std::int32_t>> told;
+  std::vector<FetchRequest::Topic> merged;
+  for (FetchRequest::Topic& topic : topics) {
+    const std::size_t place = places.try_emplace(topic.topic, merged.size()).first->second;
+    if (place == merged.size()) merged.push_back({std::move(topic.topic), {}});
+    for (const std::int32_t partition : topic.partitions)
+      if (told.emplace(place, partition).second) merged[place].partitions.push_back(partition);
+  }
+  topics = std::move(merged);
+}
+
+/// Each group once, with all that was asked of it.
+void merge_repeats(FetchRequest& request) {
+  std::map<std::string, std::size_t> places;
+  std::vector<FetchRequest::Group> merged;
+  for (FetchRequest::Group& asked : request.groups) {
+    const auto [place, first] = places.try_emplace(asked.group, merged.size());
+    if (first) {
+      merged.push_back(std::move(asked));
+      continue;
+    }
+    auto& topics = merged[place->second].topics;
+    if (!topics || !asked.topics) {
+      topics.reset();
+    } else {
+      std::move(asked.topics->begin(), asked.topics->end(), std::back_inserter(*topics));
+    }
+  }
+  request.groups = std::move(merged);
 }
 
 }  // namespace
@@ -157,13 +200,23 @@ void Coordinator::Impl::apply_tombstone(const std::string& group) {
 
 FetchReply Coordinator::Impl::read_offsets(const FetchRequest& request) {
   FetchReply body;
-  const auto found = [](std::int32_t partition, const OffsetValue& v) {
+  std::size_t bytes = 0;
+  const auto found = [&bytes](std::int32_t partition, const OffsetValue& v) {
+    bytes += v.metadata.size();
     return FetchReply::Partition{partition, v.offset, v.leader_epoch, v.metadata, Errors::kNone};
   };
   for (const FetchRequest::Group& asked : request.groups) {
     FetchReply::Group& answer = body.groups.emplace_back();
     answer.group = asked.group;
     if (home(asked.group).loading) answer.error = Errors::kCoordinatorLoadInProgress;
+    if (asked.topics && count_partitions(*asked.topics) > options.commit_partitions_max) {
+      answer.error = refused(Bound::kCommitPartitions);
+      continue;
+    }
+    if (bytes >= options.reply_bytes_max) {
+      answer.error = refused(Bound::kReplyBytes);
+      continue;
+    }
     const Group* group = answer.error == Errors::kNone ? find(asked.group) : nullptr;
     if (!asked.topics) {
       if (group == nullptr) continue;
@@ -171,6 +224,7 @@ FetchReply Coordinator::Impl::read_offsets(const FetchRequest& request) {
         FetchReply::Topic& t = answer.topics.emplace_back();
         t.topic = topic;
         for (const auto& [partition, value] : slots) t.partitions.push_back(found(partition, value));
+        bytes += sizeof t + slots.size() * sizeof(FetchReply::Partition);
       }
       continue;
     }
@@ -191,12 +245,17 @@ FetchReply Coordinator::Impl::read_offsets(const FetchRequest& request) {
           t.partitions.push_back(found(partition, it->second));
         }
       }
+      bytes += sizeof t + topic.partitions.size() * sizeof(FetchReply::Partition);
     }
   }
   return body;
 }
 
 void Coordinator::Impl::fetch(RequestToken token, FetchRequest request) {
+  merge_repeats(request);
+  for (FetchRequest::Group& asked : request.groups)
+    if (asked.topics && count_partitions(*asked.topics) <= options.commit_partitions_max)
+      merge_repeats(*asked.topics);
   std::set<AppendToken> waits;
   if (request.require_stable) {
     for (const FetchRequest::Group& asked : request.groups) {

@@ -247,5 +247,29 @@ TEST(GroupOffsets, BoundsOfACommit) {
   EXPECT_EQ(refused(Bound::kOffsets), 1u);
 }
 
+TEST(GroupOffsets, WhatIsAskedForOftenIsAnsweredOnce) {
+  Driver d;
+  commit(d, simple("g", "t", 0, 5));
+  FetchRequest often;
+  for (int i = 0; i < 1000; ++i) {
+    often.groups.push_back({"g", {{{"t", std::vector<std::int32_t>(10, 0)}, {"t", {}}, {"u", {}}}}});
+    often.groups.push_back({"h", std::nullopt});
+  }
+  often.groups.push_back({"g", {{{"t", {1, 0}}}}});
+  const FetchReply reply = d.reply<FetchReply>(d.fetch(std::move(often)));
+  ASSERT_EQ(reply.groups.size(), 2u);
+  ASSERT_EQ(reply.groups[0].topics.size(), 2u);
+  ASSERT_EQ(reply.groups[0].topics[0].partitions.size(), 2u);
+  EXPECT_EQ(reply.groups[0].topics[0].partitions[0].offset, 5);
+  EXPECT_EQ(reply.groups[0].topics[0].partitions[1].offset, -1);
+  EXPECT_TRUE(reply.groups[0].topics[1].partitions.empty());
+
+  // More than a group can have: not even looked at.
+  std::vector<std::int32_t> many(Options().commit_partitions_max + 1, 0);
+  const FetchReply refused = d.reply<FetchReply>(d.fetch({{{"g", {{{"t", std::move(many)}}}}}, false}));
+  EXPECT_EQ(refused.groups.at(0).error, Errors::kPolicyViolation);
+  EXPECT_TRUE(refused.groups.at(0).topics.empty());
+}
+
 }  // namespace
 }  // namespace afdg::log::groups

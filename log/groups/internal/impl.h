@@ -71,7 +71,7 @@ struct Coordinator::Impl {
   /// Counts a refusal.
   Errors refused(Bound bound) noexcept {
     ++refusals[static_cast<std::size_t>(bound)];
-    return Errors::kPolicyViolation;
+    return bound == Bound::kReplyBytes ? Errors::kCoordinatorLoadInProgress : Errors::kPolicyViolation;
   }
   [[nodiscard]] bool name_fits(std::string_view name) const noexcept {
     return name.size() <= options.name_bytes_max;

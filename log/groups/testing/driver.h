@@ -108,9 +108,11 @@ class Driver {
     return reply<HeartbeatReply>(token).error;
   }
   DescribeReply::Group describe(const std::string& group) {
-    const RequestToken token =
-        call([&](RequestToken t) { coordinator->describe(t, DescribeRequest{{group}}, now()); });
-    return reply<DescribeReply>(token).groups.at(0);
+    return describe(DescribeRequest{{group}}).groups.at(0);
+  }
+  DescribeReply describe(const DescribeRequest& r) {
+    const RequestToken token = call([&](RequestToken t) { coordinator->describe(t, r, now()); });
+    return reply<DescribeReply>(token);
   }
   ListReply list(ListRequest r = {}) {
     const RequestToken token = call([&](RequestToken t) { coordinator->list(t, r, now()); });

@@ -1,0 +1,286 @@
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kafka/broker/broker.h"
+#include "kafka/broker/fetches.h"
+#include "kafka/frame.h"
+#include "kafka/messages/create_partitions.h"
+#include "kafka/messages/create_topics.h"
+#include "kafka/messages/describe_configs.h"
+#include "kafka/messages/describe_groups.h"
+#include "kafka/messages/fetch.h"
+#include "kafka/messages/incremental_alter_configs.h"
+#include "kafka/messages/metadata.h"
+#include "kafka/messages/offset_fetch.h"
+#include "log/testing/memory_log.h"
+
+// What a request that names many things, or one thing often, costs the broker.
+namespace afdg::kafka {
+namespace {
+
+constexpr NodeId kSelf{1};
+constexpr TopicId kTopic{2};
+constexpr std::size_t kOften = 1000;
+
+class TestLoop final : public Loop {
+ public:
+  void post(std::function<void()> task) override { tasks_.push_back(std::move(task)); }
+  std::uint64_t after(std::chrono::milliseconds, std::function<void()>) override { return ++last_; }
+  void cancel(std::uint64_t) override {}
+  [[nodiscard]] bool here() const noexcept override { return true; }
+  void run() {
+    while (!tasks_.empty()) {
+      const auto task = std::move(tasks_.front());
+      tasks_.pop_front();
+      task();
+    }
+  }
+
+ private:
+  std::deque<std::function<void()>> tasks_;
+  std::uint64_t last_ = 0;
+};
+
+/// One node, which leads one partition of "t" and of the groups' topic.
+class TestCluster final : public Cluster {
+ public:
+  TestCluster() {
+    auto view = std::make_shared<ClusterView>();
+    view->self = kSelf;
+    view->nodes.push_back({kSelf, "host", 9092});
+    add(*view, kTopic, "t");
+    add(*view, TopicId(1), std::string(kOffsetsTopic));
+    view_ = std::move(view);
+  }
+  [[nodiscard]] std::shared_ptr<const ClusterView> view() const override { return view_; }
+  void create_topic(NewTopic topic, Done done) override {
+    created.push_back(std::move(topic.name));
+    done({});
+  }
+  void delete_topic(std::string, Done) override {}
+  void change_topic(TopicChange, Done done) override { done({}); }
+  void run(std::function<Status()>, Done) override {}
+
+  std::vector<std::string> created;
+
+ private:
+  static void add(ClusterView& view, TopicId id, const std::string& name) {
+    ClusterView::Topic topic;
+    topic.id = id;
+    topic.name = name;
+    topic.partitions = {{kSelf, Epoch(0)}};
+    view.names.emplace(id, name);
+    view.topics.emplace(name, std::move(topic));
+  }
+  std::shared_ptr<const ClusterView> view_;
+};
+
+struct KafkaRepeats : ::testing::Test {
+  log::testing::MemoryLog memory;
+  SeededRandom random{1};
+  TestLoop loop;
+  TestCluster cluster;
+  BrokerOptions options;
+  std::unique_ptr<Broker> broker;
+  std::shared_ptr<Connection> connection;
+
+  void SetUp() override {
+    ASSERT_TRUE(memory.log->create_partition({TopicId(1), PartitionIndex(0)}, "o", {}).ok());
+    ASSERT_TRUE(memory.log->create_partition({kTopic, PartitionIndex(0)}, "t", {}).ok());
+    Broker::Parts parts;
+    parts.log = memory.log.get();
+    parts.cluster = &cluster;
+    parts.loop = &loop;
+    parts.clock = &memory.clock;
+    parts.random = &random;
+    broker = std::make_unique<Broker>(std::move(parts), options);
+    connection = std::make_shared<Connection>(*broker, "/host", [] {});
+  }
+  void TearDown() override {
+    connection.reset();
+    broker.reset();
+  }
+
+  template <class M>
+  void send(std::int16_t version, const M& request) {
+    Writer frame;
+    ASSERT_TRUE(write_request(frame, version, 7, "client", request).ok());
+    connection->receive(std::string(frame.view().substr(4)));
+    settle();
+  }
+  void settle() {
+    for (int i = 0; i < 4; ++i) {
+      loop.run();
+      broker->round_end();
+      memory.log->pump();
+    }
+  }
+  /// The answer; it looks into `bytes_`. Nothing when there is none.
+  template <class Response, class Asked>
+  std::optional<Response> ask(std::int16_t version, const Asked& request) {
+    send(version, request);
+    Writer* const front = connection->front();
+    if (front == nullptr || front->size() == 0) return std::nullopt;
+    bytes_ = front->view();
+    connection->pop();
+    Writer header;
+    Request asked;
+    asked.api = &api(Asked::kId.key);
+    asked.version = version;
+    begin_response(header, asked);
+    Response response;
+    EXPECT_TRUE(decode(response, version, std::string_view(bytes_).substr(header.view().size())).ok());
+    return response;
+  }
+
+ private:
+  std::string bytes_;
+};
+
+TEST_F(KafkaRepeats, GroupsAreDescribedOnce) {
+  DescribeGroupsRequest request;
+  request.groups.assign(kOften, "g");
+  EXPECT_EQ(ask<DescribeGroupsResponse>(5, request).value().groups.size(), 1u);
+}
+
+TEST_F(KafkaRepeats, MoreGroupsThanThereCanBeEndTheConnection) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i <= options.groups.groups_max; ++i) names.push_back(std::to_string(i));
+  DescribeGroupsRequest describe;
+  describe.groups.assign(names.begin(), names.end());
+  OffsetFetchRequest fetch;
+  for (const std::string& name : names) fetch.groups.emplace_back().group_id = name;
+  send(8, fetch);
+  EXPECT_EQ(broker->counters().bad_requests, 1u);
+  connection = std::make_shared<Connection>(*broker, "/host", [] {});
+  send(5, describe);
+  EXPECT_EQ(broker->counters().bad_requests, 2u);
+}
+
+TEST_F(KafkaRepeats, OffsetsAreFetchedOnce) {
+  OffsetFetchRequest request;
+  for (std::size_t i = 0; i < kOften; ++i)
+    request.groups.push_back({"g", std::nullopt, -1, {{{"t", {0, 0, 0}}}}});
+  const auto response = ask<OffsetFetchResponse>(8, request).value();
+  ASSERT_EQ(response.groups.size(), 1u);
+  ASSERT_EQ(response.groups[0].topics.size(), 1u);
+  EXPECT_EQ(response.groups[0].topics[0].partitions.size(), 1u);
+}
+
+TEST_F(KafkaRepeats, MetadataByIdComesOnce) {
+  MetadataRequest request;
+  request.topics.emplace();
+  for (std::size_t i = 0; i < kOften; ++i) {
+    request.topics->push_back({topic_uuid(*cluster.view(), kTopic), std::nullopt});
+    request.topics->push_back({topic_uuid(*cluster.view(), TopicId(99)), std::nullopt});
+  }
+  for (const std::int16_t version : {std::int16_t{10}, std::int16_t{12}})
+    EXPECT_EQ(ask<MetadataResponse>(version, request).value().topics.size(), 2u);
+}
+
+TEST_F(KafkaRepeats, AMissingTopicOfMetadataIsMadeOnce) {
+  MetadataRequest request;
+  request.topics.emplace(kOften, MetadataRequest::Topic{{}, "new"});
+  EXPECT_EQ(ask<MetadataResponse>(9, request).value().topics.size(), 1u);
+  EXPECT_EQ(cluster.created, std::vector<std::string>{"new"});
+}
+
+TEST_F(KafkaRepeats, SettingsAreDescribedOnce) {
+  DescribeConfigsRequest request;
+  request.resources.assign(kOften, {2, "t", std::nullopt});
+  request.resources.push_back({4, "1", std::nullopt});
+  request.resources.push_back({2, "t", std::nullopt});
+  EXPECT_EQ(ask<DescribeConfigsResponse>(4, request).value().results.size(), 2u);
+}
+
+TEST_F(KafkaRepeats, ATopicToMakeOrToGrowIsRefusedOnce) {
+  CreateTopicsRequest create;
+  create.topics.assign(kOften, {"new", 1, 1, {}, {}});
+  const auto created = ask<CreateTopicsResponse>(5, create).value();
+  ASSERT_EQ(created.topics.size(), 1u);
+  EXPECT_EQ(created.topics[0].error_code, ErrorCode::kInvalidRequest);
+  CreatePartitionsRequest grow;
+  grow.topics.assign(kOften, {"t", 2, std::nullopt});
+  const auto grown = ask<CreatePartitionsResponse>(3, grow).value();
+  ASSERT_EQ(grown.results.size(), 1u);
+  EXPECT_EQ(grown.results[0].error_code, ErrorCode::kInvalidRequest);
+  EXPECT_TRUE(cluster.created.empty());
+}
+
+TEST_F(KafkaRepeats, TooManyTopicsAreRefusedWithoutTheirSettings) {
+  std::vector<std::string> names;
+  CreateTopicsRequest request;
+  for (std::int32_t i = 0; i <= options.request_partitions_max; ++i) names.push_back("t" + std::to_string(i));
+  for (const std::string& name : names) request.topics.push_back({name, 1, 1, {}, {}});
+  const auto response = ask<CreateTopicsResponse>(5, request).value();
+  ASSERT_EQ(response.topics.size(), names.size());
+  std::size_t sentences = 0;
+  for (const auto& topic : response.topics) {
+    EXPECT_EQ(topic.error_code, ErrorCode::kPolicyViolation);
+    EXPECT_TRUE(!topic.configs || topic.configs->empty());
+    sentences += topic.error_message ? 1 : 0;
+  }
+  EXPECT_EQ(sentences, 1u) << "not the same one for each of a million";
+  EXPECT_TRUE(cluster.created.empty());
+}
+
+// Half a million of them took minutes when each was counted by a walk along the others.
+TEST_F(KafkaRepeats, NamesAreCountedInTimeThatGrowsWithTheirNumber) {
+  constexpr std::size_t kMany = 300'000;
+  CreateTopicsRequest create;
+  create.topics.assign(kMany, {"new", 1, 1, {}, {}});
+  CreatePartitionsRequest grow;
+  grow.topics.assign(kMany, {"t", 2, std::nullopt});
+  IncrementalAlterConfigsRequest alter;
+  alter.resources.assign(kMany, {2, "t", {}});
+  EXPECT_TRUE(ask<CreateTopicsResponse>(5, create));
+  EXPECT_TRUE(ask<CreatePartitionsResponse>(3, grow));
+  EXPECT_TRUE(ask<IncrementalAlterConfigsResponse>(1, alter));
+  std::vector<std::string> names;
+  MetadataRequest metadata;
+  for (std::size_t i = 0; i < kMany; ++i) names.push_back("n" + std::to_string(i));
+  metadata.topics.emplace();
+  for (const std::string& name : names) metadata.topics->push_back({{}, name});
+  EXPECT_TRUE(ask<MetadataResponse>(9, metadata));
+}
+
+FetchRequest waits_long(std::size_t topics, std::vector<FetchRequest::Partition> partitions) {
+  FetchRequest request;
+  request.max_wait_ms = 300'000;
+  request.min_bytes = 1;
+  request.topics.assign(topics, {"t", {}, std::move(partitions)});
+  return request;
+}
+
+TEST_F(KafkaRepeats, AFetchOfNoPartitionDoesNotWait) {
+  EXPECT_TRUE(ask<FetchResponse>(11, waits_long(0, {})));
+  EXPECT_TRUE(ask<FetchResponse>(11, waits_long(kOften, {})));
+  EXPECT_EQ(broker->counters().fetches_waiting, 0u);
+}
+
+TEST_F(KafkaRepeats, AFetchOfTooManyTopicsEndsTheConnection) {
+  send(11, waits_long(static_cast<std::size_t>(options.request_partitions_max) + 1, {{}}));
+  EXPECT_EQ(broker->counters().fetches_waiting, 0u);
+  EXPECT_EQ(broker->counters().refused.of(Limit::kRequestPartitions), 1u);
+}
+
+TEST_F(KafkaRepeats, WhatWasDecodedOfAWaitingFetchIsCounted) {
+  constexpr std::size_t kPartitions = 10'000;
+  send(11, waits_long(1, std::vector<FetchRequest::Partition>(kPartitions)));
+  ASSERT_EQ(broker->counters().fetches_waiting, 1u);
+  EXPECT_GT(connection->bytes(), kPartitions * (30 + sizeof(FetchRequest::Partition)));
+  EXPECT_EQ(broker->counters().bytes, connection->bytes());
+  connection.reset();
+  EXPECT_EQ(broker->counters().bytes, 0u);
+}
+
+}  // namespace
+}  // namespace afdg::kafka

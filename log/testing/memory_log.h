@@ -1,0 +1,30 @@
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "base/clock.h"
+#include "log/log.h"
+#include "store/testing/fault_file_system.h"
+
+namespace afdg::log::testing {
+
+/// A log in memory, without threads: pump() ends the commits that were led.
+struct MemoryLog {
+  store::FaultFileSystem files;
+  ManualClock clock;
+  std::unique_ptr<Log> log;
+
+  MemoryLog() {
+    LogOptions options;
+    options.directory = "/log";
+    options.journal_bytes = 256u << 10;
+    options.journal_initial_bytes = 256u << 10;
+    options.reserve_bytes = 16u << 10;
+    options.threads = LogThreads::kNone;
+    options.fatal = [](const Error&) {};
+    log = std::move(Log::open(files, clock, options)).value();
+  }
+};
+
+}  // namespace afdg::log::testing
