@@ -251,8 +251,7 @@ void RegionHost::apply(Routes& routes) {
   }
   if (!partitions.empty()) {
     const Status made = parts_.log->create_partitions(partitions);
-    if (!made.ok())
-      log_error("partitions not created, it is tried again", {{"why", made.error().text()}});
+    if (!made.ok()) log_error("partitions not created, it is tried again", {{"why", made.error().text()}});
     const std::lock_guard lock(mutex_);
     unmade_.clear();
     if (!made.ok())

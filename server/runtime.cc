@@ -187,7 +187,8 @@ class Runtime final : public RunningNode {
       for (std::size_t i = 0; i < std::min(warnings.size(), kWarningsMax); ++i)
         log_warn("log", {{"what", warnings[i]}});
       if (warnings.size() > kWarningsMax)
-        log_warn("the start warns of more than is told here", {{"warnings", std::to_string(warnings.size())}});
+        log_warn("the start warns of more than is told here",
+                 {{"warnings", std::to_string(warnings.size())}});
       for (const auto& faulty : log_->recovery().faulty)
         log_error("a partition is damaged and is not served", {{"what", faulty.sentence}});
       store::RocksOptions rocks;
@@ -395,9 +396,10 @@ class Runtime final : public RunningNode {
     KafkaListener::Setup setup;
     setup.connections_max = std::min(config_.kafka_connections_max, connections_for_files());
     if (setup.connections_max < config_.kafka_connections_max)
-      log_warn("fewer Kafka connections than kafka-connections-max: half of the open files are kept for the log "
-               "and the store, raise LimitNOFILE (ulimit -n)",
-               {{"connections", std::to_string(setup.connections_max)}});
+      log_warn(
+          "fewer Kafka connections than kafka-connections-max: half of the open files are kept for the log "
+          "and the store, raise LimitNOFILE (ulimit -n)",
+          {{"connections", std::to_string(setup.connections_max)}});
     setup.bytes_max = config_.kafka_bytes_max;
     setup.requests_max = config_.kafka_requests_max;
     setup.broker.idle_max = std::chrono::milliseconds(config_.kafka_idle_ms);
@@ -470,7 +472,8 @@ class Runtime final : public RunningNode {
       lock.unlock();
       if (host_) host_->tick();
       if (cluster_) cluster_->tick();
-      if (host_ && cluster_ && host_->lacks_partitions() && steady_clock::now() - applied_again_ > kApplyAgain) {
+      if (host_ && cluster_ && host_->lacks_partitions() &&
+          steady_clock::now() - applied_again_ > kApplyAgain) {
         cluster_->apply_again();
         applied_again_ = steady_clock::now();
       }
