@@ -230,6 +230,54 @@ TEST(Log, AFaultyPartitionAnswersSoAndTheOthersGoOn) {
   EXPECT_EQ((*region)->open(Epoch(4)).code(), Code::kCorrupt);
 }
 
+TEST(Log, APartitionThatWasFaultyIsKnownToLackWhatOnlyTheJournalHeld) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  ASSERT_TRUE(o.append("in a segment").ok());
+  ASSERT_TRUE(o.log->lead());
+  ASSERT_TRUE(o.log->checkpoint().ok());
+  ASSERT_TRUE(o.append("in the journal").ok());
+  ASSERT_TRUE(o.log->lead());
+  auto disk = o.fs.clone();
+  const auto faults = [&] {
+    auto log = Log::open(*disk, o.clock, o.options);
+    EXPECT_TRUE(log.ok()) << log.status().to_string();
+    std::string sentences;
+    for (const auto& faulty : (*log)->recovery().faulty) sentences += faulty.sentence;
+    EXPECT_EQ((*log)->append(kPlain, batch("another second"), Epoch(0), nullptr).code(), Code::kCorrupt);
+    EXPECT_TRUE((*log)->close().ok());
+    return sentences;
+  };
+  ASSERT_TRUE(disk->rename("/log/topics/plain-0", "/aside").ok());
+  EXPECT_NE(faults(), "");
+  // The operator puts back what there was, but the journal that could complete it is no longer read.
+  ASSERT_TRUE(disk->rename("/aside", "/log/topics/plain-0").ok());
+  for (int start = 0; start < 2; ++start) {
+    const std::string sentences = faults();
+    EXPECT_NE(sentences.find("ends at offset 1 (position 83), offsets below 2 were synced"), std::string::npos) << sentences;
+  }
+}
+
+TEST(Log, ATruncationLowersWhatAFaultyPartitionMustHold) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  ASSERT_TRUE(o.append("kept").ok());
+  ASSERT_TRUE(o.log->lead());
+  ASSERT_TRUE(o.log->checkpoint().ok());
+  ASSERT_TRUE(o.append("cut").ok());
+  ASSERT_TRUE(o.log->lead());
+  ASSERT_TRUE(o.log->truncate(kPlain, Offset(1)).ok());
+  o.kill();
+  ASSERT_TRUE(o.fs.rename("/log/topics/plain-0", "/aside").ok());
+  ASSERT_TRUE(o.open().ok());
+  ASSERT_TRUE(o.log->close().ok());
+  o.log.reset();
+  ASSERT_TRUE(o.fs.rename("/aside", "/log/topics/plain-0").ok());
+  ASSERT_TRUE(o.open().ok());
+  EXPECT_TRUE(o.log->recovery().faulty.empty());
+  EXPECT_EQ(o.values(), std::vector<std::string>{"kept"});
+}
+
 TEST(Log, AFailedSyncEndsEverything) {
   Opened o;
   int fatal = 0;
