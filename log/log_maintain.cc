@@ -78,6 +78,7 @@ Status Log::Impl::flush(Shard& shard, Offset until) {
     shard.unsynced = true;
     counters_.bytes_segments.fetch_add(bytes, std::memory_order_relaxed);
     const std::lock_guard lock(shard.tail_mutex);
+    if (!shard.fault.ok()) return shard.fault;  // whoever found it has cleared the tail
     shard.tail.erase(shard.tail.begin(), shard.tail.begin() + static_cast<std::ptrdiff_t>(batches.size()));
     shard.written_end = batches.back().next;
   }
