@@ -455,6 +455,25 @@ TEST(Log, ATimeIsFoundInSegmentsAndBehindThem) {
   EXPECT_EQ(o.log->find_time({TopicId(99), PartitionIndex(0)}, Timestamp()).code(), Code::kNotFound);
 }
 
+TEST(Log, TheLargestTimeIsOfACommittedBatch) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  ASSERT_TRUE(o.append("first").ok());
+  ASSERT_TRUE(o.log->pump());
+  BatchBuilder builder;
+  builder.add(Timestamp(std::chrono::milliseconds(2000)), "key", std::string(50'000, 'l'));
+  o.fs.fail_next(store::Operation::kWrite, "journal", store::Fault::kDiskFull);
+  ASSERT_TRUE(o.log->append(kPlain, builder.seal(Offset(0), Epoch(0)), Epoch(0), nullptr).ok());
+  o.log->lead();
+  ASSERT_EQ(o.log->ends(kPlain)->end, Offset(1)) << "it is in its segment, but not in the journal";
+  const auto most = o.log->find_max_time(kPlain);
+  ASSERT_TRUE(most.ok() && most->has_value());
+  EXPECT_EQ((*most)->offset, Offset(0));
+  while (o.log->pump()) {
+  }
+  EXPECT_EQ((*o.log->find_max_time(kPlain))->offset, Offset(1));
+}
+
 TEST(Log, BytesInFlightAreBounded) {
   Opened o;
   o.options.bytes_in_flight_max = 10'000;
