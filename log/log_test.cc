@@ -293,6 +293,39 @@ TEST(Log, AFailedSyncEndsEverything) {
   EXPECT_EQ(o.log->checkpoint().code(), Code::kIo);
 }
 
+TEST(Log, AFailedSyncEndsEverythingAlsoOnAFullDisk) {
+  struct Case {
+    store::Operation operation;
+    std::string path_part;
+    bool write_fails;  ///< what a failed append left is cut and synced
+  };
+  for (const Case& c : {Case{store::Operation::kSync, "journal", false},
+                        Case{store::Operation::kSync, "000.log", false},
+                        Case{store::Operation::kSyncDirectory, "plain-0", false},
+                        Case{store::Operation::kSync, "000.log", true}}) {
+    Opened o;
+    int fatal = 0;
+    o.options.fatal = [&](const Error& error) {
+      ++fatal;
+      EXPECT_EQ(error.code(), Code::kIo);
+    };
+    ASSERT_TRUE(o.open().ok());
+    TopicOptions topic;
+    topic.segment_bytes = 16u << 10;
+    ASSERT_TRUE(o.log->create_partitions({{kPlain, "plain", topic}}).ok());
+    o.fs.fail_next(c.operation, c.path_part, store::Fault::kDiskFull);
+    if (c.write_fails) o.fs.fail_next(store::Operation::kWrite, "000.log", store::Fault::kDiskFull);
+    for (int i = 0; i < 4 && fatal == 0; ++i) {  // they begin a second segment: its name is to be synced
+      o.append(std::string(10'000, 'x')).ignore("what was planned to fail may have ended the log");
+      o.log->pump();
+    }
+    if (fatal == 0) EXPECT_EQ(o.log->checkpoint().code(), Code::kIo) << c.path_part;
+    EXPECT_EQ(fatal, 1) << c.path_part;
+    EXPECT_EQ(o.log->checkpoint().code(), Code::kIo) << c.path_part;
+    EXPECT_EQ(o.append("y").code(), Code::kIo) << c.path_part;
+  }
+}
+
 TEST(LogDeathTest, WithoutAHandlerTheProcessAborts) {
   Opened o;
   o.options.fatal = nullptr;
