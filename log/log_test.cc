@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 #include "base/codec.h"
@@ -324,6 +326,50 @@ TEST(Log, AFailedSyncEndsEverythingAlsoOnAFullDisk) {
     EXPECT_EQ(o.log->checkpoint().code(), Code::kIo) << c.path_part;
     EXPECT_EQ(o.append("y").code(), Code::kIo) << c.path_part;
   }
+}
+
+TEST(Log, ALargeAppendWaitsForTheSyncOfWhatIsBelowIt) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  TopicOptions topic;
+  topic.segment_bytes = 16u << 10;
+  ASSERT_TRUE(o.log->create_partitions({{kPlain, "plain", topic}}).ok());
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_TRUE(o.append(std::string(10'000, 'x')).ok());
+    o.log->pump();
+  }
+  std::mutex mutex;
+  std::condition_variable wake;
+  bool syncing = false;
+  bool early = false;
+  std::thread other;
+  std::atomic<bool> committed{false};
+  o.fs.observe([&](std::uint64_t, store::Operation operation, const std::string& path) {
+    if (operation != store::Operation::kSync) return;
+    std::unique_lock lock(mutex);
+    if (path == "/log/journal") {
+      early = syncing;
+      wake.notify_all();
+    } else if (path.ends_with("/00000000000000000000.log") && !other.joinable()) {
+      syncing = true;
+      other = std::thread([&] {
+        EXPECT_TRUE(o.log
+                        ->append(kPlain, batch(std::string(50'000, 'l')), Epoch(0),
+                                 [&](AppendOutcome what) { committed = what == AppendOutcome::kCommitted; })
+                        .ok());
+        o.log->lead();
+      });
+      // It must not come; a log that is wrong has it come at once.
+      wake.wait_for(lock, std::chrono::milliseconds(200), [&] { return early; });
+      syncing = false;
+    }
+  });
+  EXPECT_TRUE(o.log->checkpoint().ok());
+  ASSERT_TRUE(other.joinable());
+  other.join();
+  o.fs.observe(nullptr);
+  EXPECT_FALSE(early) << "acknowledged before the first segment was synced";
+  EXPECT_TRUE(committed);
 }
 
 TEST(LogDeathTest, WithoutAHandlerTheProcessAborts) {
