@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/codec.h"
+#include "log/synced.h"
 
 namespace afdg::log {
 namespace {
@@ -32,7 +33,7 @@ Status fill(store::File& file, std::uint64_t from, std::uint64_t to) {
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(zeros.size(), to - at));
     AFDG_TRY(file.write_at(at, std::string_view(zeros).substr(0, size)));
   }
-  return file.sync();
+  return file.sync();  // may fail with kDiskFull: whoever tries again writes all of it again
 }
 
 class FrameReader {
@@ -217,7 +218,7 @@ Result<JournalEnd> Journal::replay(const JournalPosition& from, std::uint64_t sy
 }
 
 Status Journal::resume(const JournalEnd& end) {
-  AFDG_TRY(file_->sync());
+  AFDG_TRY(synced(file_->sync()));
   core_ = JournalCore({core_.journal_id(), core_.capacity()}, end.first, end.head);
   return {};
 }
@@ -237,7 +238,7 @@ Status Journal::commit(std::span<const std::string_view> payload, std::uint32_t 
   std::copy(header.begin(), header.end(), frame);
   AFDG_TRY(file_->write_at(at->at, {frame, size}));
   frame_.release_large();
-  if (!options_.skip_sync) AFDG_TRY(file_->sync());
+  if (!options_.skip_sync) AFDG_TRY(synced(file_->sync()));
   core_.committed(*at, size);
   return {};
 }

@@ -551,7 +551,7 @@ Result<std::optional<TimedOffset>> Log::find_max_time(TopicPartition partition) 
   {
     const std::lock_guard io(shard->io_mutex);
     if (!shard->partition) return fail(Code::kCorrupt, shard->name + ": its directory is missing");
-    auto found = shard->partition->find_max_time(ends.start);
+    auto found = shard->partition->find_max_time(ends);
     if (found.code() == Code::kCorrupt) impl_->record_fault(*shard, found.error());
     if (!found.ok()) return found.error();
     most = *found;

@@ -267,12 +267,14 @@ Log::Impl::Commit Log::Impl::commit_once() {
 Status Log::Impl::write_large(Part::Entry& entry) {
   Shard& shard = *entry.shard;
   AFDG_TRY(flush(shard, entry.base));
+  const std::lock_guard one(shard.sync_mutex);
+  if (failed_) return failure();
   const std::lock_guard io(shard.io_mutex);
   if (!shard.partition) return fail(Code::kCorrupt, shard.name + ": its directory is missing");
   if (shard.partition->end() < entry.next) AFDG_TRY(shard.partition->append(entry.large, clock_.now()));
   counters_.bytes_segments.fetch_add(entry.large.size(), std::memory_order_relaxed);
   AFDG_ASSIGN(SyncTicket ticket, shard.partition->begin_sync());
-  AFDG_TRY(ticket.run());
+  AFDG_TRY(run_sync(ticket));
   shard.partition->end_sync(ticket);
   const std::lock_guard lock(shard.tail_mutex);
   shard.written_end = entry.next;

@@ -75,6 +75,10 @@ struct Shard {
 
   Offset start_asked{0};  ///< segment thread only: where retention last asked the start to be
 
+  /// From begin_sync() to end_sync(): a ticket lacks what an earlier one still syncs, so nobody may rely on
+  /// it before that one ran; and two would replace the same lineage file at once.
+  std::mutex sync_mutex;
+
   // Under io_mutex, held over system calls; taken before tail_mutex.
   std::mutex io_mutex;
   std::unique_ptr<Partition> partition;  ///< null when its directory is lost
@@ -208,6 +212,9 @@ class Log::Impl {
   Status flush(Shard& shard, Offset until);
   Status checkpoint(bool clean);
   Status sync_segments(Shard& shard, Offset end);
+  /// Runs a ticket; one that failed for good ends the log before another can be run without what this one
+  /// lacks. Precondition: sync_mutex is held. Errors: kDiskFull, kIo.
+  Status run_sync(SyncTicket& ticket);
   /// What a recovery point tells of the compaction of a partition: nothing of a faulty one, it may be copied
   /// anew.
   static void tell_cleaned(Shard& shard, RecoveryPoint::Partition& out);
@@ -341,7 +348,7 @@ class Log::Impl {
   std::unordered_map<TopicPartition, ShardRef> shards_;
   std::mutex admin_mutex_;  ///< one create or delete at a time; outermost
 
-  // Order of locks: admin, checkpoint, commit, io, queue, tail, shards.
+  // Order of locks: admin, cleaning, checkpoint, commit, sync, io, queue, tail, shards.
   std::mutex reserve_mutex_;
   std::mutex checkpoint_mutex_;
   std::mutex commit_mutex_;

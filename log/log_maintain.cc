@@ -78,6 +78,7 @@ Status Log::Impl::flush(Shard& shard, Offset until) {
     shard.unsynced = true;
     counters_.bytes_segments.fetch_add(bytes, std::memory_order_relaxed);
     const std::lock_guard lock(shard.tail_mutex);
+    if (!shard.fault.ok()) return shard.fault;  // whoever found it has cleared the tail
     shard.tail.erase(shard.tail.begin(), shard.tail.begin() + static_cast<std::ptrdiff_t>(batches.size()));
     shard.written_end = batches.back().next;
   }
@@ -362,6 +363,8 @@ Status Log::Impl::checkpoint(bool clean) {
 
 Status Log::Impl::sync_segments(Shard& shard, Offset end) {
   AFDG_TRY(flush(shard, end));
+  const std::lock_guard one(shard.sync_mutex);
+  if (failed_) return failure();
   std::optional<SyncTicket> ticket;
   {
     const std::lock_guard io(shard.io_mutex);
@@ -371,7 +374,7 @@ Status Log::Impl::sync_segments(Shard& shard, Offset end) {
     ticket.emplace(std::move(begun).value());
     shard.unsynced = false;
   }
-  if (Status run = ticket->run(); !run.ok()) {
+  if (Status run = run_sync(*ticket); !run.ok()) {
     const std::lock_guard io(shard.io_mutex);
     shard.unsynced = true;
     return run;
@@ -379,6 +382,12 @@ Status Log::Impl::sync_segments(Shard& shard, Offset end) {
   const std::lock_guard io(shard.io_mutex);
   shard.partition->end_sync(*ticket);
   return {};
+}
+
+Status Log::Impl::run_sync(SyncTicket& ticket) {
+  Status run = ticket.run();
+  if (!run.ok() && run.code() != Code::kDiskFull) fatal(run.error());
+  return run;
 }
 
 void Log::Impl::look_for_drops() {

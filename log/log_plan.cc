@@ -7,6 +7,7 @@ namespace afdg::log {
 JournalSurvey::JournalSurvey(const RecoveryPoint& point) {
   for (const auto& p : point.partitions) {
     plans_[p.partition] = Plan{.end = p.end,
+                               .log_end = p.end,
                                .start = p.start,
                                .stored_start = p.start,
                                .epoch = p.epoch,
@@ -20,8 +21,9 @@ void JournalSurvey::add(const JournalRecord& record) {
   switch (record.kind) {
     case JournalKind::kAppend:
       for (const AppendEntry& entry : record.entries) {
-        if (!entry.reference) continue;
         Plan& plan = plans_[entry.partition];
+        plan.log_end = entry.next;
+        if (!entry.reference) continue;
         plan.end = entry.next;
         plan.skip_to = sequence_;
       }
@@ -29,6 +31,7 @@ void JournalSurvey::add(const JournalRecord& record) {
     case JournalKind::kTruncate: {
       Plan& plan = plans_[record.partition];
       plan.end = std::min(plan.end, record.offset);
+      plan.log_end = std::min(plan.log_end, record.offset);
       plan.cleaned = std::min(plan.cleaned, record.offset);
       break;
     }

@@ -4,6 +4,7 @@
 
 #include "log/log_impl.h"
 #include "log/segment.h"
+#include "log/synced.h"
 
 namespace afdg::log {
 namespace {
@@ -50,7 +51,7 @@ Status Log::Impl::drop_snapshots_above(Shard& shard, Offset end) {
     shard.snapshots.pop_back();
     dropped = true;
   }
-  return dropped ? fs_.sync_directory(shard.partition->directory()) : Status();
+  return dropped ? synced(fs_.sync_directory(shard.partition->directory())) : Status();
 }
 
 Result<Log::Impl::RebuiltProducers> Log::Impl::rebuild_producers(Shard& shard, Offset end,

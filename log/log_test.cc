@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 #include "base/codec.h"
@@ -230,6 +232,56 @@ TEST(Log, AFaultyPartitionAnswersSoAndTheOthersGoOn) {
   EXPECT_EQ((*region)->open(Epoch(4)).code(), Code::kCorrupt);
 }
 
+TEST(Log, APartitionThatWasFaultyIsKnownToLackWhatOnlyTheJournalHeld) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  ASSERT_TRUE(o.append("in a segment").ok());
+  ASSERT_TRUE(o.log->lead());
+  ASSERT_TRUE(o.log->checkpoint().ok());
+  ASSERT_TRUE(o.append("in the journal").ok());
+  ASSERT_TRUE(o.log->lead());
+  auto disk = o.fs.clone();
+  const auto faults = [&] {
+    auto log = Log::open(*disk, o.clock, o.options);
+    EXPECT_TRUE(log.ok()) << log.status().to_string();
+    std::string sentences;
+    for (const auto& faulty : (*log)->recovery().faulty) sentences += faulty.sentence;
+    EXPECT_EQ((*log)->append(kPlain, batch("another second"), Epoch(0), nullptr).code(), Code::kCorrupt);
+    EXPECT_TRUE((*log)->close().ok());
+    return sentences;
+  };
+  ASSERT_TRUE(disk->rename("/log/topics/plain-0", "/aside").ok());
+  EXPECT_NE(faults(), "");
+  // The operator puts back what there was, but the journal that could complete it is no longer read.
+  ASSERT_TRUE(disk->rename("/aside", "/log/topics/plain-0").ok());
+  for (int start = 0; start < 2; ++start) {
+    const std::string sentences = faults();
+    EXPECT_NE(sentences.find("ends at offset 1 (position 83), offsets below 2 were synced"),
+              std::string::npos)
+        << sentences;
+  }
+}
+
+TEST(Log, ATruncationLowersWhatAFaultyPartitionMustHold) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  ASSERT_TRUE(o.append("kept").ok());
+  ASSERT_TRUE(o.log->lead());
+  ASSERT_TRUE(o.log->checkpoint().ok());
+  ASSERT_TRUE(o.append("cut").ok());
+  ASSERT_TRUE(o.log->lead());
+  ASSERT_TRUE(o.log->truncate(kPlain, Offset(1)).ok());
+  o.kill();
+  ASSERT_TRUE(o.fs.rename("/log/topics/plain-0", "/aside").ok());
+  ASSERT_TRUE(o.open().ok());
+  ASSERT_TRUE(o.log->close().ok());
+  o.log.reset();
+  ASSERT_TRUE(o.fs.rename("/aside", "/log/topics/plain-0").ok());
+  ASSERT_TRUE(o.open().ok());
+  EXPECT_TRUE(o.log->recovery().faulty.empty());
+  EXPECT_EQ(o.values(), std::vector<std::string>{"kept"});
+}
+
 TEST(Log, AFailedSyncEndsEverything) {
   Opened o;
   int fatal = 0;
@@ -243,6 +295,83 @@ TEST(Log, AFailedSyncEndsEverything) {
   EXPECT_EQ(outcome, AppendOutcome::kUnknown);
   EXPECT_EQ(o.append("y").code(), Code::kIo);
   EXPECT_EQ(o.log->checkpoint().code(), Code::kIo);
+}
+
+TEST(Log, AFailedSyncEndsEverythingAlsoOnAFullDisk) {
+  struct Case {
+    store::Operation operation;
+    std::string path_part;
+    bool write_fails;  ///< what a failed append left is cut and synced
+  };
+  for (const Case& c :
+       {Case{store::Operation::kSync, "journal", false}, Case{store::Operation::kSync, "000.log", false},
+        Case{store::Operation::kSyncDirectory, "plain-0", false},
+        Case{store::Operation::kSync, "000.log", true}}) {
+    Opened o;
+    int fatal = 0;
+    o.options.fatal = [&](const Error& error) {
+      ++fatal;
+      EXPECT_EQ(error.code(), Code::kIo);
+    };
+    ASSERT_TRUE(o.open().ok());
+    TopicOptions topic;
+    topic.segment_bytes = 16u << 10;
+    ASSERT_TRUE(o.log->create_partitions({{kPlain, "plain", topic}}).ok());
+    o.fs.fail_next(c.operation, c.path_part, store::Fault::kDiskFull);
+    if (c.write_fails) o.fs.fail_next(store::Operation::kWrite, "000.log", store::Fault::kDiskFull);
+    for (int i = 0; i < 4 && fatal == 0; ++i) {  // they begin a second segment: its name is to be synced
+      o.append(std::string(10'000, 'x')).ignore("what was planned to fail may have ended the log");
+      o.log->pump();
+    }
+    if (fatal == 0) EXPECT_EQ(o.log->checkpoint().code(), Code::kIo) << c.path_part;
+    EXPECT_EQ(fatal, 1) << c.path_part;
+    EXPECT_EQ(o.log->checkpoint().code(), Code::kIo) << c.path_part;
+    EXPECT_EQ(o.append("y").code(), Code::kIo) << c.path_part;
+  }
+}
+
+TEST(Log, ALargeAppendWaitsForTheSyncOfWhatIsBelowIt) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  TopicOptions topic;
+  topic.segment_bytes = 16u << 10;
+  ASSERT_TRUE(o.log->create_partitions({{kPlain, "plain", topic}}).ok());
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_TRUE(o.append(std::string(10'000, 'x')).ok());
+    o.log->pump();
+  }
+  std::mutex mutex;
+  std::condition_variable wake;
+  bool syncing = false;
+  bool early = false;
+  std::thread other;
+  std::atomic<bool> committed{false};
+  o.fs.observe([&](std::uint64_t, store::Operation operation, const std::string& path) {
+    if (operation != store::Operation::kSync) return;
+    std::unique_lock lock(mutex);
+    if (path == "/log/journal") {
+      early = syncing;
+      wake.notify_all();
+    } else if (path.ends_with("/00000000000000000000.log") && !other.joinable()) {
+      syncing = true;
+      other = std::thread([&] {
+        EXPECT_TRUE(o.log
+                        ->append(kPlain, batch(std::string(50'000, 'l')), Epoch(0),
+                                 [&](AppendOutcome what) { committed = what == AppendOutcome::kCommitted; })
+                        .ok());
+        o.log->lead();
+      });
+      // It must not come; a log that is wrong has it come at once.
+      wake.wait_for(lock, std::chrono::milliseconds(200), [&] { return early; });
+      syncing = false;
+    }
+  });
+  EXPECT_TRUE(o.log->checkpoint().ok());
+  ASSERT_TRUE(other.joinable());
+  other.join();
+  o.fs.observe(nullptr);
+  EXPECT_FALSE(early) << "acknowledged before the first segment was synced";
+  EXPECT_TRUE(committed);
 }
 
 TEST(LogDeathTest, WithoutAHandlerTheProcessAborts) {
@@ -405,6 +534,25 @@ TEST(Log, ATimeIsFoundInSegmentsAndBehindThem) {
   EXPECT_EQ(found(0), 120);
   EXPECT_FALSE(o.log->find_max_time(kPlain)->has_value());
   EXPECT_EQ(o.log->find_time({TopicId(99), PartitionIndex(0)}, Timestamp()).code(), Code::kNotFound);
+}
+
+TEST(Log, TheLargestTimeIsOfACommittedBatch) {
+  Opened o;
+  ASSERT_TRUE(o.open().ok());
+  ASSERT_TRUE(o.append("first").ok());
+  ASSERT_TRUE(o.log->pump());
+  BatchBuilder builder;
+  builder.add(Timestamp(std::chrono::milliseconds(2000)), "key", std::string(50'000, 'l'));
+  o.fs.fail_next(store::Operation::kWrite, "journal", store::Fault::kDiskFull);
+  ASSERT_TRUE(o.log->append(kPlain, builder.seal(Offset(0), Epoch(0)), Epoch(0), nullptr).ok());
+  o.log->lead();
+  ASSERT_EQ(o.log->ends(kPlain)->end, Offset(1)) << "it is in its segment, but not in the journal";
+  const auto most = o.log->find_max_time(kPlain);
+  ASSERT_TRUE(most.ok() && most->has_value());
+  EXPECT_EQ((*most)->offset, Offset(0));
+  while (o.log->pump()) {
+  }
+  EXPECT_EQ((*o.log->find_max_time(kPlain))->offset, Offset(1));
 }
 
 TEST(Log, BytesInFlightAreBounded) {

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "log/partition_files.h"
 #include "log/segment.h"
+#include "log/synced.h"
 
 namespace afdg::log {
 namespace {
@@ -22,8 +23,8 @@ std::string partition_directory_name(std::string_view topic_name, PartitionIndex
 }
 
 Status SyncTicket::run() {
-  for (const auto& file : files_) AFDG_TRY(file->sync());
-  if (sync_directory_) AFDG_TRY(fs_->sync_directory(directory_));
+  for (const auto& file : files_) AFDG_TRY(synced(file->sync()));
+  if (sync_directory_) AFDG_TRY(synced(fs_->sync_directory(directory_)));
   if (lineage_) AFDG_TRY(fs_->replace_file(directory_ + "/" + std::string(kLineageFile), *lineage_));
   return {};
 }

@@ -175,9 +175,9 @@ class Partition {
   /// The first record of `among` with a timestamp at or after `at`, if there is one. In a compressed batch:
   /// the batch's first offset, or `among.start`. Errors: kCorrupt, kIo.
   Result<std::optional<TimedOffset>> find_time(Timestamp at, PartitionEnds among);
-  /// The largest timestamp of the batches that reach beyond `start`, and its batch's last offset; nothing
-  /// when there is none. Errors: kCorrupt, kIo.
-  Result<std::optional<TimedOffset>> find_max_time(Offset start);
+  /// The largest timestamp of the batches that reach beyond `among.start` and end by `among.end`, and its
+  /// batch's last offset; nothing when there is none. Errors: kCorrupt, kIo.
+  Result<std::optional<TimedOffset>> find_max_time(PartitionEnds among);
   /// Reads and checks every batch and index entry from start() to end(). Wrong indexes are made anew. Errors:
   /// kCorrupt (sticky), kIo.
   struct VerifyReport {

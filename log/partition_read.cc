@@ -107,9 +107,9 @@ Result<std::optional<TimedOffset>> Partition::find_time(Timestamp at, PartitionE
   return std::optional<TimedOffset>();
 }
 
-Result<std::optional<TimedOffset>> Partition::find_max_time(Offset start) {
+Result<std::optional<TimedOffset>> Partition::find_max_time(PartitionEnds among) {
   AFDG_TRY(fault_);
-  start = std::max(start, start_);
+  const auto [start, limit] = PartitionEnds{std::max(among.start, start_), among.end};
   std::optional<TimedOffset> best;
   const auto consider = [&](std::int64_t ms, Offset last) {
     const Timestamp at{std::chrono::milliseconds(ms)};
@@ -117,18 +117,20 @@ Result<std::optional<TimedOffset>> Partition::find_max_time(Offset start) {
   };
   for (std::size_t i = 0; i < segments_.size(); ++i) {
     if (segments_[i]->max_timestamp() < 0 || segments_[i]->end() <= start) continue;
-    if (segments_[i]->max_timestamp_offset() >= start) {
+    if (segments_[i]->base() >= limit) break;
+    if (segments_[i]->max_timestamp_offset() >= start && segments_[i]->max_timestamp_offset() < limit) {
       consider(segments_[i]->max_timestamp(), segments_[i]->max_timestamp_offset());
       continue;
     }
-    // The start is in this segment, behind its largest timestamp.
+    // The largest timestamp of this segment is below the start, or not committed: one of the others counts.
     auto segment = use(i);
     if (!segment.ok()) return note(segment.status()).error();
-    auto place = (*segment)->find(start);
+    auto place = (*segment)->find(std::max(start, segments_[i]->base()));
     if (!place.ok()) return note(place.status()).error();
     BatchScanner scanner(*(*segment)->file(), {place->position, (*segment)->bytes()},
                          BatchScanner::Depth::kHeaders, options_.batch_bytes_max);
-    while (scanner.next()) consider(scanner.batch().max_timestamp(), scanner.batch().last());
+    while (scanner.next() && scanner.batch().last() < limit)
+      consider(scanner.batch().max_timestamp(), scanner.batch().last());
     if (!scanner.status().ok()) return note(scanner.status()).error();
   }
   return best;

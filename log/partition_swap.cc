@@ -4,6 +4,7 @@
 #include "log/partition.h"
 #include "log/partition_files.h"
 #include "log/segment.h"
+#include "log/synced.h"
 
 // How a cleaned segment takes the place of those it was made from:
 //
@@ -39,7 +40,7 @@ Status Partition::swap_in(Offset base, Offset end) {
   }
   const std::string stem = directory_ + "/" + segment_stem(base) + ".log";
   AFDG_TRY(fs_->rename(stem + std::string(kCleanedSuffix), stem + std::string(kSwapSuffix)));
-  AFDG_TRY(fs_->sync_directory(directory_));
+  AFDG_TRY(synced(fs_->sync_directory(directory_)));
   for (std::size_t i = first; i <= last; ++i) {
     forget_open(segments_[i].get());
     std::erase(unsynced_files_, segments_[i]->file());
@@ -103,13 +104,13 @@ Status Partition::finish_swap(Offset base, Offset end) {
     if (other && *other > base && *other < end) AFDG_TRY(Segment(*fs_, directory_, *other, options).remove());
   }
   // Before the new one has its name: beside it, none of them could be told from damage.
-  AFDG_TRY(fs_->sync_directory(directory_));
+  AFDG_TRY(synced(fs_->sync_directory(directory_)));
   AFDG_TRY(fs_->rename(first.log_path() + std::string(kSwapSuffix), first.log_path()));
   for (const std::string& index : {first.index_path(), first.time_index_path()}) {
     Status moved = fs_->rename(index + std::string(kCleanedSuffix), index);
     if (!moved.ok() && moved.code() != Code::kNotFound) return moved;
   }
-  return fs_->sync_directory(directory_);
+  return synced(fs_->sync_directory(directory_));
 }
 
 Status Partition::finish_cleanings(std::vector<std::string>& warnings) {
@@ -146,7 +147,7 @@ Status Partition::finish_cleanings(std::vector<std::string>& warnings) {
     if (!gone.ok() && gone.code() != Code::kNotFound) return gone;
     removed = true;
   }
-  return removed ? fs_->sync_directory(directory_) : Status();
+  return removed ? synced(fs_->sync_directory(directory_)) : Status();
 }
 
 }  // namespace afdg::log

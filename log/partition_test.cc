@@ -401,8 +401,8 @@ TEST_F(PartitionTest, FindsTimes) {
   EXPECT_FALSE(p_->find_time(ms(1017), {Offset(0), Offset(17)})->has_value());
   EXPECT_EQ((*p_->find_time(ms(0), all))->offset, Offset(0));
   EXPECT_EQ((*p_->find_time(ms(0), {Offset(7), p_->end()}))->offset, Offset(7));
-  EXPECT_EQ((*p_->find_max_time(Offset(0)))->offset, Offset(29));
-  EXPECT_EQ((*p_->find_max_time(Offset(0)))->timestamp, ms(1029));
+  EXPECT_EQ((*p_->find_max_time({Offset(0), p_->end()}))->offset, Offset(29));
+  EXPECT_EQ((*p_->find_max_time({Offset(0), p_->end()}))->timestamp, ms(1029));
 }
 
 TEST_F(PartitionTest, TheLargestTimeIsOneBehindTheStart) {
@@ -411,10 +411,12 @@ TEST_F(PartitionTest, TheLargestTimeIsOneBehindTheStart) {
     builder.add(ms(time), "k", "v");
     ASSERT_TRUE(p_->append(builder.seal(p_->end(), Epoch(0)), ms(1)).ok());
   }
-  EXPECT_EQ((*p_->find_max_time(Offset(0)))->offset, Offset(0));
-  EXPECT_EQ((*p_->find_max_time(Offset(1)))->offset, Offset(2));
-  EXPECT_EQ((*p_->find_max_time(Offset(1)))->timestamp, ms(1030));
-  EXPECT_FALSE(p_->find_max_time(Offset(4))->has_value());
+  EXPECT_EQ((*p_->find_max_time({Offset(0), p_->end()}))->offset, Offset(0));
+  EXPECT_EQ((*p_->find_max_time({Offset(1), p_->end()}))->offset, Offset(2));
+  EXPECT_EQ((*p_->find_max_time({Offset(1), p_->end()}))->timestamp, ms(1030));
+  EXPECT_FALSE(p_->find_max_time({Offset(4), p_->end()})->has_value());
+  EXPECT_EQ((*p_->find_max_time({Offset(1), Offset(2)}))->offset, Offset(1));
+  EXPECT_FALSE(p_->find_max_time({Offset(0), Offset(0)})->has_value());
 }
 
 TEST_F(PartitionTest, ReplayRefusesDamage) {

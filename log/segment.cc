@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "log/synced.h"
 
 namespace afdg::log {
 namespace {
@@ -278,7 +279,7 @@ Status Segment::append(std::span<const std::string_view> pieces) {
   if (Status written = file_->write_at(bytes_, pieces); !written.ok()) {
     // Part of it may be there; whole batches of it must not come back after a crash.
     AFDG_TRY(file_->truncate(bytes_));
-    AFDG_TRY(file_->sync());
+    AFDG_TRY(synced(file_->sync()));
     return written;
   }
   for (std::string_view left : pieces) {
