@@ -75,8 +75,8 @@ struct Shard {
 
   Offset start_asked{0};  ///< segment thread only: where retention last asked the start to be
 
-  /// From begin_sync() to end_sync(): a ticket lacks what an earlier one still syncs, so nobody may rely on it
-  /// before that one ran; and two would replace the same lineage file at once.
+  /// From begin_sync() to end_sync(): a ticket lacks what an earlier one still syncs, so nobody may rely on
+  /// it before that one ran; and two would replace the same lineage file at once.
   std::mutex sync_mutex;
 
   // Under io_mutex, held over system calls; taken before tail_mutex.

@@ -12,7 +12,7 @@ namespace afdg::log {
 
 /// What recovery point and journal say of one partition, before anything is changed.
 struct Plan {
-  Offset end{0};  ///< where replay goes on: all below is synced in segments and still meant
+  Offset end{0};      ///< where replay goes on: all below is synced in segments and still meant
   Offset log_end{0};  ///< all below was committed: where the partition ends when replay is done
   Offset start{0};
   Offset stored_start{0};  ///< what segments may have been deleted below

@@ -280,7 +280,8 @@ void Log::Impl::settle(const JournalSurvey& survey) {
   for (auto& [id, shard] : shards_) {
     const Plan& plan = survey.of(id);
     const bool good = shard->fault.ok();
-    // The next recovery point gives the journal up: it must say what a faulty partition lacks once it is back.
+    // The next recovery point gives the journal up: it must say what a faulty partition lacks once it is
+    // back.
     const Offset end = good ? shard->partition->end() : plan.log_end;
     if (!good) shard->tail.clear();
     shard->written_end = end;

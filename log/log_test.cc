@@ -256,7 +256,9 @@ TEST(Log, APartitionThatWasFaultyIsKnownToLackWhatOnlyTheJournalHeld) {
   ASSERT_TRUE(disk->rename("/aside", "/log/topics/plain-0").ok());
   for (int start = 0; start < 2; ++start) {
     const std::string sentences = faults();
-    EXPECT_NE(sentences.find("ends at offset 1 (position 83), offsets below 2 were synced"), std::string::npos) << sentences;
+    EXPECT_NE(sentences.find("ends at offset 1 (position 83), offsets below 2 were synced"),
+              std::string::npos)
+        << sentences;
   }
 }
 
@@ -301,10 +303,10 @@ TEST(Log, AFailedSyncEndsEverythingAlsoOnAFullDisk) {
     std::string path_part;
     bool write_fails;  ///< what a failed append left is cut and synced
   };
-  for (const Case& c : {Case{store::Operation::kSync, "journal", false},
-                        Case{store::Operation::kSync, "000.log", false},
-                        Case{store::Operation::kSyncDirectory, "plain-0", false},
-                        Case{store::Operation::kSync, "000.log", true}}) {
+  for (const Case& c :
+       {Case{store::Operation::kSync, "journal", false}, Case{store::Operation::kSync, "000.log", false},
+        Case{store::Operation::kSyncDirectory, "plain-0", false},
+        Case{store::Operation::kSync, "000.log", true}}) {
     Opened o;
     int fatal = 0;
     o.options.fatal = [&](const Error& error) {
