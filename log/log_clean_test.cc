@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <future>
 #include <map>
 #include <optional>
 #include <set>
@@ -358,6 +359,39 @@ TEST(LogClean, AFullDiskLeavesEverythingAndIsTriedAgain) {
   c.fs.set_capacity(std::nullopt);
   EXPECT_TRUE(c.log->clean());
   EXPECT_EQ(read_all(*c.log)->fold, c.model);
+}
+
+TEST(LogClean, DamageThatIsFoundBesideAFlushMakesThePartitionFaulty) {
+  Cleaned c(5);
+  c.options.cleaner_map_bytes = 1u << 20;
+  c.topic.segment_bytes = 4000;
+  ASSERT_TRUE(c.open().ok() && c.append(120).ok());
+  while (c.log->clean()) {
+  }
+  // The first segments are small now: their common file is begun before they are read.
+  ASSERT_TRUE(c.append(120).ok());
+  ASSERT_TRUE(c.log->append(kA, c.batch(), Epoch(1), nullptr).ok());
+  ASSERT_TRUE(c.log->lead());
+  std::promise<void> begun;
+  std::promise<void> flushing;
+  std::thread cleaner;
+  c.fs.observe([&](std::uint64_t, store::Operation operation, const std::string& path) {
+    if (operation == store::Operation::kCreate && path.ends_with("/00000000000000000000.log.cleaned")) {
+      EXPECT_TRUE(c.fs.flip("/log/topics/seven-0/00000000000000000000.log", 30).ok());
+      begun.set_value();
+      flushing.get_future().wait();
+    } else if (operation == store::Operation::kWrite && path.ends_with(".log") && cleaner.joinable()) {
+      flushing.set_value();
+      cleaner.join();
+    }
+  });
+  cleaner = std::thread([&] { EXPECT_FALSE(c.log->clean()); });
+  begun.get_future().wait();
+  c.log->pump();
+  ASSERT_FALSE(cleaner.joinable()) << "the flush came too";
+  EXPECT_EQ(c.log->ends(kA).code(), Code::kCorrupt);
+  EXPECT_TRUE(c.log->checkpoint().ok());
+  c.fs.observe(nullptr);
 }
 
 /// The batch packed as tightly as zstd can, which is tighter than the cleaner packs.
