@@ -249,11 +249,12 @@ void RegionHost::apply(Routes& routes) {
       at = known ? std::next(at) : grids_.erase(at);
     }
   }
-  if (!partitions.empty()) {
-    const Status made = parts_.log->create_partitions(partitions);
-    if (!made.ok()) log_error("partitions not created, it is tried again", {{"why", made.error().text()}});
+  Status made;
+  if (!partitions.empty()) made = parts_.log->create_partitions(partitions);
+  if (!made.ok()) log_error("partitions not created, it is tried again", {{"why", made.error().text()}});
+  {
     const std::lock_guard lock(mutex_);
-    unmade_.clear();
+    unmade_.clear();  // also of topics that were deleted meanwhile
     if (!made.ok())
       for (const auto& one : partitions) unmade_.insert(one.partition.topic);
   }
