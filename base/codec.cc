@@ -69,6 +69,25 @@ std::uint32_t crc32c_table(std::string_view bytes, std::uint32_t c) noexcept {
   return c;
 }
 
+/// What a CRC becomes after 2^n zero bytes: it is linear, so it is told by what becomes of each bit.
+struct CrcZeros {
+  std::uint32_t of[64][32] = {};
+  constexpr CrcZeros() {
+    for (int bit = 0; bit < 32; ++bit) {
+      const std::uint32_t c = std::uint32_t{1} << bit;
+      of[0][bit] = kCrcTable[c & 0xff] ^ (c >> 8);
+    }
+    for (int n = 1; n < 64; ++n)
+      for (int bit = 0; bit < 32; ++bit) of[n][bit] = after(n - 1, of[n - 1][bit]);
+  }
+  [[nodiscard]] constexpr std::uint32_t after(int n, std::uint32_t c) const noexcept {
+    std::uint32_t out = 0;
+    for (int bit = 0; bit < 32; ++bit) out ^= of[n][bit] & (0u - ((c >> bit) & 1));
+    return out;
+  }
+};
+constexpr CrcZeros kCrcZeros;
+
 #if defined(__x86_64__)
 /// What a CRC becomes after kLaneBytes zero bytes, by the CRC's bytes: it is linear.
 constexpr std::size_t kLaneBytes = 1024;
@@ -130,6 +149,11 @@ std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc) noexcept {
   if (has_instruction) return ~crc32c_sse42(bytes, c);
 #endif
   return ~crc32c_table(bytes, c);
+}
+
+std::uint32_t crc32c_joined(std::uint32_t first, std::uint32_t second, std::uint64_t bytes) noexcept {
+  for (; bytes != 0; bytes &= bytes - 1) first = kCrcZeros.after(std::countr_zero(bytes), first);
+  return first ^ second;
 }
 
 std::uint32_t crc32c_portable(std::string_view bytes, std::uint32_t crc) noexcept {

@@ -133,7 +133,10 @@ void put_sized(std::string& out, std::string_view bytes);
 /// CRC-32C (Castagnoli, RFC 3720 appendix B.4) of `bytes`, continued from `crc` (0 to start). Uses the CPU's
 /// instruction where present.
 [[nodiscard]] std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc = 0) noexcept;
-/// The same without the instruction: what other machines run.
+/// The CRC of what `first` is the CRC of, followed by `bytes` bytes of which `second` is the CRC.
+[[nodiscard]] std::uint32_t crc32c_joined(std::uint32_t first, std::uint32_t second,
+                                          std::uint64_t bytes) noexcept;
+/// The same as crc32c() without the instruction: what other machines run.
 [[nodiscard]] std::uint32_t crc32c_portable(std::string_view bytes, std::uint32_t crc = 0) noexcept;
 /// Kafka's murmur2 of a key (org.apache.kafka.common.utils.Utils.murmur2).
 [[nodiscard]] std::uint32_t murmur2(std::string_view key) noexcept;

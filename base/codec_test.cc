@@ -217,6 +217,22 @@ TEST(Crc32c, InstructionAndTableAgreeAndContinue) {
   }
 }
 
+TEST(Crc32c, OfTwoIsJoined) {
+  SeededRandom random(first_seed());
+  std::string bytes(5000, '\0');
+  for (auto& c : bytes) c = static_cast<char>(random.next());
+  for (std::size_t second : {0, 1, 2, 3, 7, 64, 1000, 4095, 4096, 4999, 5000}) {
+    const auto a = std::string_view(bytes).substr(0, bytes.size() - second);
+    const auto b = std::string_view(bytes).substr(bytes.size() - second);
+    EXPECT_EQ(crc32c_joined(crc32c(a), crc32c(b), b.size()), crc32c(bytes)) << second;
+  }
+  const std::string zeros(1u << 16, '\0');
+  std::uint32_t crc = crc32c(zeros);
+  for (std::uint64_t size = zeros.size(); size < std::uint64_t{1} << 20; size *= 2)
+    crc = crc32c_joined(crc, crc, size);
+  EXPECT_EQ(crc, crc32c(std::string(1u << 20, '\0')));
+}
+
 // The values of Apache Kafka's own test of Utils.murmur2.
 TEST(Murmur2, KafkasValues) {
   const std::vector<std::pair<std::string_view, std::int32_t>> values{

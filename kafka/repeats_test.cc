@@ -113,7 +113,7 @@ struct KafkaRepeats : ::testing::Test {
   void send(std::int16_t version, const M& request) {
     Writer frame;
     ASSERT_TRUE(write_request(frame, version, 7, "client", request).ok());
-    connection->receive(std::string(frame.view().substr(4)));
+    connection->receive(ByteBuffer(frame.view().substr(4)));
     settle();
   }
   void settle() {

@@ -20,42 +20,66 @@ std::int16_t i16(std::string_view b, std::size_t where) noexcept {
   return static_cast<std::int16_t>(load_be16(b.data() + where));
 }
 
-/// Kafka's zigzag varint; false when it is longer than ten bytes or the bytes end.
-bool take_long_zigzag(std::string_view& left, std::int64_t& out) noexcept {
-  std::uint64_t v = 0;
-  for (std::size_t i = 0; i < left.size() && i < 10; ++i) {
-    const auto b = static_cast<std::uint8_t>(left[i]);
-    if (i == 9 && b > 1) return false;
-    v |= static_cast<std::uint64_t>(b & 0x7f) << (7 * i);
-    if (b < 0x80) {
-      left.remove_prefix(i + 1);
-      out = static_cast<std::int64_t>(v >> 1) ^ -static_cast<std::int64_t>(v & 1);
-      return true;
-    }
-  }
-  return false;
+/// What is left of the bytes that are read.
+struct Cursor {
+  const char* at;
+  const char* end;
+  [[nodiscard]] std::uint64_t left() const noexcept { return static_cast<std::uint64_t>(end - at); }
+};
+
+std::uint64_t byte_at(const char* at) noexcept { return static_cast<std::uint8_t>(*at); }
+std::int64_t unzigzag(std::uint64_t v) noexcept {
+  return static_cast<std::int64_t>(v >> 1) ^ -static_cast<std::int64_t>(v & 1);
 }
 
-/// Nearly all of a record's are one byte.
-inline bool take_zigzag(std::string_view& left, std::int64_t& out) noexcept {
-  if (left.empty() || (left.front() & 0x80) != 0) return take_long_zigzag(left, out);
-  const auto v = static_cast<std::uint8_t>(left.front());
-  left.remove_prefix(1);
-  out = static_cast<std::int64_t>(v >> 1) ^ -static_cast<std::int64_t>(v & 1);
+struct LongVarint {
+  std::uint64_t value;
+  const char* next;  ///< null when it is longer than ten bytes or the bytes end
+};
+[[gnu::noinline]] LongVarint take_long_varint(Cursor in) noexcept {
+  std::uint64_t v = 0;
+  for (unsigned i = 0; i < 10 && in.at != in.end; ++i) {
+    const std::uint64_t b = byte_at(in.at++);
+    if (i == 9 && b > 1) break;
+    v |= (b & 0x7f) << (7 * i);
+    if (b < 0x80) return {v, in.at};
+  }
+  return {0, nullptr};
+}
+
+/// Kafka's zigzag varint; false when it is longer than ten bytes or the bytes end. Nearly all of a record's
+/// are of one byte or two.
+inline bool take_zigzag(Cursor& in, std::int64_t& out) noexcept {
+  if (in.at == in.end) return false;
+  const std::uint64_t first = byte_at(in.at);
+  if (first < 0x80) {
+    ++in.at;
+    out = unzigzag(first);
+    return true;
+  }
+  if (in.left() >= 2 && byte_at(in.at + 1) < 0x80) {
+    out = unzigzag((first & 0x7f) | byte_at(in.at + 1) << 7);
+    in.at += 2;
+    return true;
+  }
+  const LongVarint taken = take_long_varint(in);
+  if (taken.next == nullptr) return false;
+  in.at = taken.next;
+  out = unzigzag(taken.value);
   return true;
 }
 
 /// A zigzag length (-1: absent), then the bytes.
-bool take_sized(std::string_view& left, std::optional<std::string_view>& out) noexcept {
+inline bool take_sized(Cursor& in, std::optional<std::string_view>& out) noexcept {
   std::int64_t size = 0;
-  if (!take_zigzag(left, size) || size < -1) return false;
+  if (!take_zigzag(in, size) || size < -1) return false;
   if (size < 0) {
     out.reset();
     return true;
   }
-  if (static_cast<std::uint64_t>(size) > left.size()) return false;
-  out = left.substr(0, static_cast<std::size_t>(size));
-  left.remove_prefix(static_cast<std::size_t>(size));
+  if (static_cast<std::uint64_t>(size) > in.left()) return false;
+  out = std::string_view(in.at, static_cast<std::size_t>(size));
+  in.at += size;
   return true;
 }
 
@@ -157,7 +181,12 @@ void restamp_time(char* batch, std::size_t size, std::int64_t max_timestamp, boo
 }
 
 RecordReader::RecordReader(const BatchView& batch, std::string_view unpacked)
-    : batch_(batch), left_(unpacked), base_timestamp_(batch.base_timestamp()) {}
+    : base_(batch.base()),
+      count_(batch.records()),
+      last_delta_(batch.last_offset_delta()),
+      one_time_(batch.log_append_time()),
+      time_(one_time_ ? batch.max_timestamp() : batch.base_timestamp()),
+      left_(unpacked) {}
 
 RecordReader::RecordReader(const BatchView& batch) : RecordReader(batch, batch.payload()) {
   if (batch.codec() != Codec::kNone)
@@ -168,55 +197,55 @@ RecordReader::RecordReader(const BatchView& batch) : RecordReader(batch, batch.p
 
 bool RecordReader::corrupt(const char* what) {
   status_ = bad("record " + std::to_string(index_) + " of the batch at offset " +
-                std::to_string(batch_.base().value()) + ": " + what);
+                std::to_string(base_.value()) + ": " + what);
   return false;
 }
 
 bool RecordReader::next(RecordView& record) {
   if (!status_.ok()) return false;
-  if (index_ >= batch_.records()) {
+  if (index_ >= count_) {
     if (!left_.empty()) return corrupt("bytes follow the last record");
     return false;
   }
-  std::int64_t size = 0;
   const char* const begin = left_.data();
-  if (!take_zigzag(left_, size) || size < 0 || static_cast<std::uint64_t>(size) > left_.size())
+  Cursor in{begin, begin + left_.size()};
+  std::int64_t size = 0;
+  if (!take_zigzag(in, size) || size < 0 || static_cast<std::uint64_t>(size) > in.left())
     return corrupt("impossible length");
-  std::string_view body = left_.substr(0, static_cast<std::size_t>(size));
-  left_.remove_prefix(static_cast<std::size_t>(size));
-  if (body.empty()) return corrupt("no bytes");
-  raw_.bytes = std::string_view(begin, static_cast<std::size_t>(left_.data() - begin));
-  raw_.attributes = body.front();  // unused
-  body.remove_prefix(1);
+  const char* const end = in.at + size;
+  left_.remove_prefix(static_cast<std::size_t>(end - begin));
+  in.end = end;
+  if (size == 0) return corrupt("no bytes");
+  raw_.bytes = std::string_view(begin, static_cast<std::size_t>(end - begin));
+  raw_.attributes = *in.at++;  // unused
   std::int64_t time_delta = 0;
   std::int64_t offset_delta = 0;
   std::int64_t header_count = 0;
-  if (!take_zigzag(body, time_delta) || !take_zigzag(body, offset_delta)) return corrupt("bad deltas");
-  if (offset_delta <= previous_delta_ || offset_delta > batch_.last_offset_delta())
+  if (!take_zigzag(in, time_delta) || !take_zigzag(in, offset_delta)) return corrupt("bad deltas");
+  if (offset_delta <= previous_delta_ || offset_delta > last_delta_)
     return corrupt("offset delta out of order");
   raw_.time_delta = time_delta;
   raw_.offset_delta = offset_delta;
-  raw_.rest = body;
-  if (!take_sized(body, record.key)) return corrupt("bad key");
-  if (!take_sized(body, record.value)) return corrupt("bad value");
-  if (!take_zigzag(body, header_count) || header_count < 0 ||
-      static_cast<std::uint64_t>(header_count) * 2 > body.size())
+  raw_.rest = std::string_view(in.at, static_cast<std::size_t>(in.left()));
+  if (!take_sized(in, record.key)) return corrupt("bad key");
+  if (!take_sized(in, record.value)) return corrupt("bad value");
+  if (!take_zigzag(in, header_count) || header_count < 0 ||
+      static_cast<std::uint64_t>(header_count) > in.left() / 2)
     return corrupt("impossible header count");
   record.headers.clear();
   for (std::int64_t i = 0; i < header_count; ++i) {
     std::optional<std::string_view> key;
     std::optional<std::string_view> value;
-    if (!take_sized(body, key) || !key) return corrupt("bad header key");
-    if (!take_sized(body, value)) return corrupt("bad header value");
+    if (!take_sized(in, key) || !key) return corrupt("bad header key");
+    if (!take_sized(in, value)) return corrupt("bad header value");
     record.headers.push_back({*key, value.value_or(std::string_view())});
   }
-  if (!body.empty()) return corrupt("its length is more than its fields");
-  record.offset = batch_.base() + offset_delta;
+  if (in.at != in.end) return corrupt("its length is more than its fields");
+  record.offset = base_ + offset_delta;
   // Wrapping, as in Java: a hostile delta must not be undefined behaviour.
-  const auto ms = batch_.log_append_time()
-                      ? batch_.max_timestamp()
-                      : static_cast<std::int64_t>(static_cast<std::uint64_t>(base_timestamp_) +
-                                                  static_cast<std::uint64_t>(time_delta));
+  const auto ms = one_time_ ? time_
+                            : static_cast<std::int64_t>(static_cast<std::uint64_t>(time_) +
+                                                        static_cast<std::uint64_t>(time_delta));
   record.timestamp = Timestamp(std::chrono::milliseconds(ms));
   previous_delta_ = static_cast<std::int32_t>(offset_delta);
   ++index_;

@@ -133,9 +133,12 @@ class RecordReader {
 
  private:
   bool corrupt(const char* what);
-  BatchView batch_;
+  Offset base_;
+  std::int32_t count_;
+  std::int32_t last_delta_;
+  bool one_time_;      ///< all records have the same time: LogAppendTime
+  std::int64_t time_;  ///< that, or what deltas are added to
   std::string_view left_;
-  std::int64_t base_timestamp_;
   std::int32_t index_ = 0;
   std::int32_t previous_delta_ = -1;
   Raw raw_;

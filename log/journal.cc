@@ -223,18 +223,17 @@ Status Journal::resume(const JournalEnd& end) {
   return {};
 }
 
-Status Journal::commit(std::span<const std::string_view> payload, std::uint32_t records) {
+Status Journal::commit(std::span<const JournalPiece> payload, std::uint32_t records) {
   std::size_t length = 0;
-  for (const std::string_view piece : payload) length += piece.size();
+  for (const JournalPiece& piece : payload) length += piece.bytes.size();
   const auto at = core_.place(length);
   AFDG_ASSERT(at.has_value(), "a commit without room");
   const std::uint64_t size = frame_bytes(length);
   char* const frame = frame_.reserve(size);
   char* out = frame + kFrameHeaderBytes;
-  for (const std::string_view piece : payload) out = std::copy(piece.begin(), piece.end(), out);
+  for (const JournalPiece& piece : payload) out = std::copy(piece.bytes.begin(), piece.bytes.end(), out);
   std::fill(out, frame + size, '\0');
-  const std::string_view copied(frame + kFrameHeaderBytes, length);
-  const auto header = core_.seal({&copied, 1}, records, *at);
+  const auto header = core_.seal(payload, records, *at);
   std::copy(header.begin(), header.end(), frame);
   AFDG_TRY(file_->write_at(at->at, {frame, size}));
   frame_.release_large();

@@ -59,7 +59,7 @@ class Journal {
 
   /// Makes the payload, which these are the pieces of, durable as the next commit. Precondition: has_room().
   /// Errors: kDiskFull, kIo.
-  Status commit(std::span<const std::string_view> payload, std::uint32_t records);
+  Status commit(std::span<const JournalPiece> payload, std::uint32_t records);
   [[nodiscard]] bool has_room(std::size_t payload) const { return core_.place(payload).has_value(); }
   /// The frame after the last commit.
   [[nodiscard]] const JournalPosition& head() const noexcept { return core_.head(); }

@@ -104,12 +104,12 @@ std::optional<JournalPosition> JournalCore::place(std::size_t payload) const noe
   return std::nullopt;
 }
 
-std::array<char, kFrameHeaderBytes> JournalCore::seal(std::span<const std::string_view> payload,
+std::array<char, kFrameHeaderBytes> JournalCore::seal(std::span<const JournalPiece> payload,
                                                       std::uint32_t records,
                                                       const JournalPosition& where) const {
   std::array<char, kFrameHeaderBytes> header{};
   std::size_t length = 0;
-  for (const std::string_view piece : payload) length += piece.size();
+  for (const JournalPiece& piece : payload) length += piece.bytes.size();
   AFDG_ASSERT(length <= kFramePayloadMax, "a frame above its bound");
   char* at = header.data();
   store_be32(at, kFrameMagic);
@@ -121,7 +121,8 @@ std::array<char, kFrameHeaderBytes> JournalCore::seal(std::span<const std::strin
   store_be32(at + 44, records);
   store_be16(at + 48, kJournalVersion);
   std::uint32_t crc = crc32c({at + kCoveredFrom, header.size() - kCoveredFrom});
-  for (const std::string_view piece : payload) crc = crc32c(piece, crc);
+  for (const JournalPiece& piece : payload)
+    crc = piece.crc ? crc32c_joined(crc, *piece.crc, piece.bytes.size()) : crc32c(piece.bytes, crc);
   store_be32(at + kCrcAt, crc);
   return header;
 }

@@ -35,6 +35,12 @@ struct JournalPosition {
   return (kFrameHeaderBytes + payload + kJournalBlock - 1) / kJournalBlock * kJournalBlock;
 }
 
+/// A stretch of a payload.
+struct JournalPiece {
+  std::string_view bytes;
+  std::optional<std::uint32_t> crc = {};  ///< their CRC-32C, where it was computed before
+};
+
 /// A frame whose CRC was right.
 struct FrameView {
   JournalPosition position;
@@ -98,7 +104,7 @@ class JournalCore {
   [[nodiscard]] std::optional<JournalPosition> place(std::size_t payload) const noexcept;
   /// The header of the frame at `where`. Behind it come the payload, whose pieces these are, and zeros to the
   /// end of the block.
-  [[nodiscard]] std::array<char, kFrameHeaderBytes> seal(std::span<const std::string_view> payload,
+  [[nodiscard]] std::array<char, kFrameHeaderBytes> seal(std::span<const JournalPiece> payload,
                                                          std::uint32_t records,
                                                          const JournalPosition& where) const;
   /// The frame at `where` was written and synced.

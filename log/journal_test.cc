@@ -61,7 +61,8 @@ struct Fixture {
   bool commit(std::string_view payload) {
     const auto at = core.place(payload.size());
     if (!at) return false;
-    const auto header = core.seal({&payload, 1}, 1, *at);
+    const JournalPiece piece{payload};
+    const auto header = core.seal({&piece, 1}, 1, *at);
     std::string frame(header.data(), header.size());
     frame.append(payload);
     frame.resize(frame_bytes(payload.size()), '\0');
@@ -265,8 +266,8 @@ TEST(Golden, JournalHeaderAndFrameOfVersion1) {
   append.add({TopicId(9), PartitionIndex(1)}, Offset(40), Offset(45), "batch");
   append.finish();
   encode_truncate(payload, {TopicId(9), PartitionIndex(1)}, Offset(3));
-  const std::string_view pieces[] = {std::string_view(payload).substr(0, 20),
-                                     std::string_view(payload).substr(20)};
+  const auto behind = std::string_view(payload).substr(20);
+  const JournalPiece pieces[] = {{std::string_view(payload).substr(0, 20)}, {behind, crc32c(behind)}};
   const auto header = core.seal(pieces, 2, {2, 7, 8 * kJournalBlock});
   EXPECT_EQ(hex(std::string(header.data(), header.size()) + payload),
             "414a463197f1e819000000000000004d0000000000000002000000000000000700000000000080000000004500"

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/codec.h"
+#include "log/batch.h"
 #include "log/log_impl.h"
 
 namespace afdg::log {
@@ -224,8 +226,13 @@ Log::Impl::Commit Log::Impl::commit_once() {
     if (part->lost) continue;
     ++parts;
     journaled += part->bytes();
-    payload_.emplace_back(part->record);
-    if (part->behind) payload_.emplace_back(part->behind.get(), part->behind_bytes);
+    payload_.push_back({part->record});
+    if (!part->behind) continue;
+    // The CRC that a batch carries was right when it came, and covers all of it but its head.
+    const std::string_view batch(part->behind.get(), part->behind_bytes);
+    payload_.push_back({batch.substr(0, batch_layout::kAttributes)});
+    payload_.push_back(
+        {batch.substr(batch_layout::kAttributes), load_be32(batch.data() + batch_layout::kCrc)});
   }
   const Monotonic began = clock_.monotonic();
   Status written = journal_->commit(payload_, parts);

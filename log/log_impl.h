@@ -352,8 +352,8 @@ class Log::Impl {
   std::mutex reserve_mutex_;
   std::mutex checkpoint_mutex_;
   std::mutex commit_mutex_;
-  std::vector<PartRef> taking_;            ///< under commit_mutex_; kept when a commit must be tried again
-  std::vector<std::string_view> payload_;  ///< under commit_mutex_: of the commit under way
+  std::vector<PartRef> taking_;        ///< under commit_mutex_; kept when a commit must be tried again
+  std::vector<JournalPiece> payload_;  ///< under commit_mutex_: of the commit under way
   /// Under commit_mutex_: regions' writers of which a part was lost, until they are forgotten.
   std::set<std::uint64_t> lost_writers_;
   mutable std::mutex queue_mutex_;

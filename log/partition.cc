@@ -132,6 +132,7 @@ Status Partition::roll(Timestamp now) {
   if (old.bytes() == 0) return {};
   AFDG_TRY(add_segment(old.end()));
   active_since_ = now;
+  AFDG_TRY(old.release());
   if (std::exchange(active_dirty_, false)) {
     old.file()->start_write_back(0, old.bytes());
     unsynced_files_.push_back(old.file());

@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::string_view kLogSuffix = ".log";
 constexpr std::size_t kStemDigits = 20;
+constexpr std::uint64_t kPreallocateFrom = 8u << 20;  // a small segment takes no more than it has
+constexpr std::uint64_t kPreallocateMax = 16u << 20;
 
 }  // namespace
 
@@ -276,8 +278,10 @@ Result<std::uint64_t> Segment::cut_tail() {
 
 Status Segment::append(std::span<const std::string_view> pieces) {
   const std::uint64_t from = bytes_;
+  preallocate(pieces);
   if (Status written = file_->write_at(bytes_, pieces); !written.ok()) {
     // Part of it may be there; whole batches of it must not come back after a crash.
+    preallocated_ = 0;
     AFDG_TRY(file_->truncate(bytes_));
     AFDG_TRY(synced(file_->sync()));
     return written;
@@ -295,6 +299,21 @@ Status Segment::append(std::span<const std::string_view> pieces) {
   return {};
 }
 
+void Segment::preallocate(std::span<const std::string_view> pieces) {
+  std::uint64_t end = bytes_;
+  for (const std::string_view piece : pieces) end += piece.size();
+  if (bytes_ < kPreallocateFrom || end <= preallocated_) return;
+  const std::uint64_t begin = std::max(bytes_, preallocated_);
+  preallocated_ = end + std::min(bytes_ / 8, kPreallocateMax);
+  file_->preallocate(begin, preallocated_ - begin);
+}
+
+Status Segment::release() {
+  if (bytes_ < kPreallocateFrom) return {};
+  preallocated_ = 0;  // what an earlier life took is not known
+  return file_->truncate(bytes_);
+}
+
 void Segment::note_checked(std::uint64_t from, std::uint64_t to) noexcept {
   if (from > checked_to_ || to < checked_from_) {
     checked_from_ = from;
@@ -309,6 +328,7 @@ Status Segment::truncate_to(Offset to) {
   if (to >= end_) return {};
   AFDG_ASSIGN(const Place place, find(to));
   AFDG_TRY(file_->truncate(place.position));
+  preallocated_ = 0;
   bytes_ = place.position;
   checked_from_ = std::min(checked_from_, bytes_);
   checked_to_ = std::min(checked_to_, bytes_);

@@ -36,6 +36,7 @@ using std::chrono::steady_clock;
 namespace {
 
 constexpr std::size_t kScratchBytes = 256u << 10;    // one recv
+constexpr std::size_t kAheadBytes = 4u << 10;        // the same, where a large frame probably begins
 constexpr std::size_t kSmallFrameBytes = 16u << 10;  // larger ones are accounted for before they are read
 constexpr std::size_t kWakeBytesMax = 1u << 20;
 constexpr std::size_t kTurnBytes = 4u << 20;     // read from one socket before the next has its turn
@@ -115,7 +116,8 @@ class KafkaListener::State {
     // Reading.
     char size[4] = {};
     std::size_t size_have = 0;
-    std::string frame;
+    ByteBuffer frame;
+    std::size_t last_frame_bytes = 0;       // of the frame before
     std::size_t frame_bytes = 0;            // of the frame that is being read; 0: its size is
     std::size_t reserved = 0;               // of bytes_max, for that frame
     std::string ahead;                      // came with the last bytes, and has to wait
@@ -286,18 +288,17 @@ class KafkaListener::State {
     if (!client->ahead.empty() && !consume(*client, std::exchange(client->ahead, {}))) return close(client);
     std::size_t total = 0;
     while (total < kTurnBytes && client->ahead.empty() && admit(*client)) {
-      // The rest of a frame goes to its place, and what comes behind it to the scratch buffer. Memory grows
-      // with what arrives, not with what is announced.
+      // The rest of a frame goes to its place, and what comes behind it to the scratch buffer: little, where
+      // that is probably the beginning of another large one, since it is copied from there.
       const std::size_t before = client->frame.size();
       const std::size_t rest = client->frame_bytes - (client->frame_bytes == 0 ? 0 : before);
-      const std::size_t direct =
-          rest <= kSmallFrameBytes ? 0 : std::min(rest, std::max(kScratchBytes, before));
+      const std::size_t direct = rest <= kSmallFrameBytes ? 0 : rest;
       if (direct != 0) client->frame.resize(before + direct);
-      std::array<iovec, 2> into{
-          {{client->frame.data() + before, direct}, {scratch_.data(), scratch_.size()}}};
-      const bool behind = direct == 0 || direct == rest;
-      const std::size_t room = direct + (behind ? scratch_.size() : 0);
-      const ssize_t got = ::readv(fd, into.data(), behind ? 2 : 1);
+      const bool large = std::max(client->last_frame_bytes, client->frame_bytes) >= kScratchBytes / 4;
+      const std::size_t ahead = large ? rest - direct + kAheadBytes : scratch_.size();
+      std::array<iovec, 2> into{{{client->frame.data() + before, direct}, {scratch_.data(), ahead}}};
+      const std::size_t room = direct + ahead;
+      const ssize_t got = ::readv(fd, into.data(), static_cast<int>(into.size()));
       const auto bytes = static_cast<std::size_t>(std::max<ssize_t>(got, 0));
       const std::size_t placed = std::min(bytes, direct);
       if (direct != 0) client->frame.resize(before + placed);
@@ -370,7 +371,7 @@ class KafkaListener::State {
   }
 
   void deliver(Client& client) {
-    client.frame_bytes = 0;
+    client.last_frame_bytes = std::exchange(client.frame_bytes, 0);
     client.progress = 0;
     client.progressed = client.heard;
     broker_.counters().bytes -= std::exchange(client.reserved, 0);

@@ -34,6 +34,12 @@ class File {
   /// From now on a write whose memory, place and size are multiples of kDirectBytes goes to the disk without
   /// the page cache, where the file system can (O_DIRECT). For files that are written over and hardly read.
   virtual void bypass_cache() {}
+  /// Takes room on the disk for the range, which may be behind the end, so that writing there is cheaper; the
+  /// size stays. A hint. truncate() gives back what is behind the end.
+  virtual void preallocate(std::uint64_t at, std::uint64_t size) {
+    static_cast<void>(at);
+    static_cast<void>(size);
+  }
   virtual Status truncate(std::uint64_t size) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> size() const = 0;
   /// The operating system's descriptor for sendfile, or -1 when there is none.

@@ -72,6 +72,29 @@ TEST(PosixFileSystem, WritesPastThePageCacheAndThroughItAreOneFile) {
   EXPECT_TRUE(all == expected);
 }
 
+TEST(PosixFileSystem, PreallocatesBehindTheEnd) {
+  PosixUnderTest subject;
+  const std::string path = subject.directory() + "/a";
+  const auto file = subject.files().open(path, OpenMode::kCreate);
+  ASSERT_TRUE(file.ok());
+  const auto on_disk = [&path] {
+    struct stat info {};
+    EXPECT_EQ(::stat(path.c_str(), &info), 0);
+    return static_cast<std::uint64_t>(info.st_blocks) * 512;
+  };
+  AFDG_EXPECT_OK((*file)->write_at(0, std::string(10'000, 'a')));
+  (*file)->preallocate(10'000, 1u << 20);
+  EXPECT_EQ(*(*file)->size(), 10'000);
+  AFDG_EXPECT_OK((*file)->sync());
+  if (on_disk() < 1u << 20) GTEST_SKIP() << "no room can be taken ahead on this file system";
+  AFDG_EXPECT_OK((*file)->write_at(10'000, std::string(10'000, 'b')));
+  AFDG_EXPECT_OK((*file)->truncate(20'000));
+  EXPECT_LE(on_disk(), 64u << 10);
+  std::string all(20'000, '\0');
+  AFDG_EXPECT_OK((*file)->read_at(0, all.size(), all.data()));
+  EXPECT_TRUE(all == std::string(10'000, 'a') + std::string(10'000, 'b'));
+}
+
 TEST(PosixFileSystem, SaysThatADirectoryIsUnwritable) {
   constexpr uid_t kNobody = 65534;
   PosixUnderTest subject;

@@ -186,6 +186,12 @@ class PosixFile final : public File {
     if (opened.ok()) direct_.emplace(std::move(*opened));
   }
 
+  void preallocate(std::uint64_t at, std::uint64_t size) override {
+    // What it cannot take, the write takes, and reports.
+    (void)::fallocate(descriptor_.get(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(at),
+                      static_cast<off_t>(size));
+  }
+
   Status truncate(std::uint64_t size) override {
     if (uninterrupted([&] { return ::ftruncate(descriptor_.get(), static_cast<off_t>(size)); }) < 0) {
       return os_error("truncate", path_, errno);

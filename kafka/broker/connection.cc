@@ -63,7 +63,7 @@ Connection::~Connection() {
   broker_.counters().bytes -= bytes_;
 }
 
-void Connection::receive(std::string frame) {
+void Connection::receive(ByteBuffer frame) {
   if (hang_up_) return;
   auto call = std::make_shared<Call>(weak_from_this(), std::move(frame));
   call->host_ = host_;
@@ -71,7 +71,7 @@ void Connection::receive(std::string frame) {
   broker_.counters().bytes += call->frame_->size() + kCallBytes;
   ++broker_.counters().in_flight;
   calls_.push_back(call);
-  Result<Request> parsed = parse_request(*call->frame_);
+  Result<Request> parsed = parse_request(call->frame_->view());
   if (!parsed.ok()) return call->hang_up(parsed.error().text());
   produces_ = parsed->api->key == Key::kProduce;
   call->request_ = *parsed;

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/byte_buffer.h"
 #include "base/result.h"
 #include "kafka/broker/limits.h"
 #include "kafka/broker/refused_batches.h"
@@ -26,8 +27,8 @@ class Connection;
 /// decoded from it looks, and those of the answer.
 class Call : public std::enable_shared_from_this<Call> {
  public:
-  Call(std::weak_ptr<Connection> connection, std::string frame)
-      : connection_(std::move(connection)), frame_(std::make_shared<std::string>(std::move(frame))) {}
+  Call(std::weak_ptr<Connection> connection, ByteBuffer frame)
+      : connection_(std::move(connection)), frame_(std::make_shared<ByteBuffer>(std::move(frame))) {}
 
   [[nodiscard]] const Request& request() const noexcept { return request_; }
   [[nodiscard]] std::int16_t version() const noexcept { return request_.version; }
@@ -87,7 +88,7 @@ class Call : public std::enable_shared_from_this<Call> {
   static constexpr std::size_t kSharedPart = 8;
   void finish();
   std::weak_ptr<Connection> connection_;
-  std::shared_ptr<std::string> frame_;
+  std::shared_ptr<ByteBuffer> frame_;
   std::string host_;
   Request request_;
   Writer out_;
@@ -122,7 +123,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection& operator=(const Connection&) = delete;
 
   /// One frame, without its size.
-  void receive(std::string frame);
+  void receive(ByteBuffer frame);
   [[nodiscard]] bool full() const noexcept { return hang_up_ || full_by(); }
   /// The limit that makes it full, if one does.
   [[nodiscard]] std::optional<Limit> full_by() const noexcept;
