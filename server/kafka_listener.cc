@@ -96,7 +96,10 @@ class KafkaListener::State {
 
   void start(int socket, bool v6) {
     acceptor_.assign(v6 ? tcp::v6() : tcp::v4(), socket);
-    thread_ = std::thread([this] { run(); });
+    thread_ = std::thread([this] {
+      begin_thread("afdg-kafka", setup_.scheduling);
+      run();
+    });
   }
 
   void stop() {
