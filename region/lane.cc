@@ -163,8 +163,8 @@ caf::behavior lane_behavior(caf::event_based_actor* self, Lane* lane) {
   }};
 }
 
-/// In each thread of CAF, after CAF named it: its workers are caf.multiplexer (0.17), its timer caf.clock, and
-/// actors with a thread of their own, of which we have none but CAF its printer, caf.actor.
+/// In each thread of CAF, after CAF named it: its workers are caf.multiplexer (0.17), its timer caf.clock,
+/// and actors with a thread of their own, of which we have none but CAF its printer, caf.actor.
 class Started final : public caf::thread_hook {
  public:
   explicit Started(Scheduling scheduling) : scheduling_(scheduling) {}
