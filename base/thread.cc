@@ -7,10 +7,6 @@ namespace afdg {
 
 bool begin_thread(ThreadName name, Scheduling scheduling) noexcept {
   ::pthread_setname_np(::pthread_self(), name.text());
-  return schedule_thread(scheduling);
-}
-
-bool schedule_thread(Scheduling scheduling) noexcept {
   if (scheduling == Scheduling::kOrdinary) return true;
   sched_param parameters{};
   parameters.sched_priority = ::sched_get_priority_min(SCHED_RR);

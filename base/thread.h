@@ -21,7 +21,7 @@ class ThreadName {
 
 /// How the kernel shares processors with a thread.
 enum class Scheduling : std::uint8_t {
-  kOrdinary,  ///< as it was made: what the threads before it had
+  kOrdinary,  ///< as the thread that made it, or ordinary when that is kRealtime
   kRealtime,  ///< SCHED_RR at the lowest real-time priority: ahead of every ordinary thread of the machine
 };
 
@@ -29,8 +29,5 @@ enum class Scheduling : std::uint8_t {
 /// the scheduling (no CAP_SYS_NICE, and RLIMIT_RTPRIO is 0): the thread goes on as an ordinary one, errno
 /// says why. Threads that a kRealtime thread makes are ordinary ones (SCHED_RESET_ON_FORK).
 bool begin_thread(ThreadName name, Scheduling scheduling = Scheduling::kOrdinary) noexcept;
-
-/// The scheduling alone, for a thread that somebody else named.
-bool schedule_thread(Scheduling scheduling) noexcept;
 
 }  // namespace afdg

@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "base/thread.h"
 #include "kafka/broker/broker.h"
 
 namespace afdg::server {
@@ -35,7 +34,6 @@ class KafkaListener {
     std::chrono::milliseconds unread_max{60'000};
     /// What the kernel takes of a connection before its client has it; 0: as much as the kernel likes.
     std::uint32_t send_buffer_bytes = 256u << 10;
-    Scheduling scheduling = Scheduling::kOrdinary;  ///< of its thread, afdg-kafka
     kafka::BrokerOptions broker;
     log::Log* log = nullptr;
     kafka::Cluster* cluster = nullptr;
