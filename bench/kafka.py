@@ -214,30 +214,46 @@ def latency(brokers, args, result):
 
 def agents(node, ours, null, folder, refill, args, result):
     """2,000 agent requests a second: alone, beside a producer that goes as fast as it can, and beside one that gives its records to the null
-    broker: what that costs is the processors' that the producer takes."""
+    broker: what that costs is the processors' that the producer takes. All that of the node as it comes and of one with --realtime-scheduling,
+    in turns."""
     payloads = payload_file(folder, 1024)
-    node.create_grid()
-    words = node.bench_words(100_000, args.seconds, 50, 1, "--rate", 2000)
-    node.afdg(*words)
-    rows = {"alone": [], "beside": [], "beside, null broker": []}
-    for _ in range(args.rounds):
-        rows["alone"].append(node.afdg(*words))
-        for name, broker, a_second in (("beside", ours, 500e3), ("beside, null broker", null, 900e3)):
-            topic = broker.topic()
-            producer = threading.Thread(target=broker.produce, args=(topic, payloads, a_second * (args.seconds + 5), 131072))
-            producer.start()
-            time.sleep(3)
-            rows[name].append(node.afdg(*words))
-            if not producer.is_alive():
-                sys.exit("the producer ended before the requests: give it more records")
-            producer.join()
-            broker.remove(topic)
-            refill()
-    result["agents"] = told = {who: {key: median(got, key) for key in ("p50_us", "p99_us", "per_second")} for who, got in rows.items()}
+    with contextlib.ExitStack() as stack:
+        nodes = {"": (node, ours)}
+        if subprocess.run(["chrt", "--rr", "1", "true"], stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0:
+            ahead = lab.Node(lab.BIN, folder, "ahead", f"127.0.0.1:{lab.free_port()}", ["--realtime-scheduling"])
+            ahead.start()
+            stack.callback(ahead.stop)
+            nodes[", real-time"] = (ahead, Broker("ours", ahead.kafka, ahead.process.pid))
+        else:
+            print("agents, real-time: SKIPPED: SCHED_RR is refused here (CAP_SYS_NICE, ulimit -r)")
+        words = node.bench_words(100_000, args.seconds, 50, 1, "--rate", 2000)
+        for one, _ in nodes.values():
+            one.create_grid()
+            one.afdg(*words)
+        rows = {state + kind: [] for kind in nodes for state in ("alone", "beside", "beside, null broker")}
+        for _ in range(args.rounds):
+            for kind, (one, own) in nodes.items():
+                rows["alone" + kind].append(one.afdg(*words))
+                for state, broker, a_second in (("beside", own, 500e3), ("beside, null broker", null, 900e3)):
+                    topic, produced = broker.topic(), []
+                    producer = threading.Thread(target=lambda: produced.extend(broker.produce(topic, payloads, a_second * (args.seconds + 5), 131072)))
+                    producer.start()
+                    time.sleep(3)
+                    rows[state + kind].append(one.afdg(*words))
+                    if not producer.is_alive():
+                        sys.exit("the producer ended before the requests: give it more records")
+                    producer.join()
+                    if not produced:
+                        sys.exit("the producer failed: see above")
+                    rows[state + kind][-1]["produced"] = produced[0]
+                    broker.remove(topic)
+                    refill()
+    result["agents"] = told = {who: {key: median(got, key) for key in ("p50_us", "p99_us", "per_second", "produced") if key in got[0]} for who, got in rows.items()}
     for who, one in told.items():
-        print(f"agents {who}: {one['per_second']:,.0f}/s, p50 {one['p50_us'] / 1000:.2f} ms, p99 {one['p99_us'] / 1000:.2f} ms")
-    for who in ("beside", "beside, null broker"):
-        print(f"    p99 {who}: {told[who]['p99_us'] / told['alone']['p99_us']:.1f} x that alone", flush=True)
+        print(f"agents {who}: {one['per_second']:,.0f}/s, p50 {one['p50_us'] / 1000:.2f} ms, p99 {one['p99_us'] / 1000:.2f} ms" + (f"; the producer {one['produced']:,.0f}/s" if "produced" in one else ""))
+    for kind in nodes:
+        for state in ("beside", "beside, null broker"):
+            print(f"    p99 {state + kind}: {told[state + kind]['p99_us'] / told['alone' + kind]['p99_us']:.1f} x that alone", flush=True)
 
 
 def idle(node, result):

@@ -46,16 +46,16 @@ def switches(pid):
 
 
 class Node:
-    """One afdgd; with the log and the data in `scratch`."""
+    """One afdgd; with the log and the data in `scratch`, and more flags."""
 
-    def __init__(self, bin_folder, scratch, name="node", kafka="off"):
-        self.bin, self.scratch, self.data, self.kafka = bin_folder, scratch, scratch / name, kafka
+    def __init__(self, bin_folder, scratch, name="node", kafka="off", flags=()):
+        self.bin, self.scratch, self.data, self.kafka, self.flags = bin_folder, scratch, scratch / name, kafka, flags
         self.port, self.http = free_port(), free_port()
 
     def start(self):
         """Seconds until `ready`. In a session of its own, as Kafka is: the kernel shares processors between sessions (sched(7), autogroup)."""
         began = time.monotonic()
-        self.process = subprocess.Popen([self.bin / "afdgd", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--kafka", self.kafka, "--http", f"127.0.0.1:{self.http}"],
+        self.process = subprocess.Popen([self.bin / "afdgd", "--data", self.data, "--listen", f"127.0.0.1:{self.port}", "--kafka", self.kafka, "--http", f"127.0.0.1:{self.http}", *self.flags],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=open(self.scratch / "log", "ab"), text=True, start_new_session=True)
         self.lines = []
         for line in self.process.stdout:

@@ -422,9 +422,18 @@ Status Log::Impl::drain() {
 
 void Log::Impl::start_threads() {
   if (options_.threads == LogThreads::kNone) return;
-  journal_runner_ = std::thread([this] { journal_thread(); });
-  segment_runner_ = std::thread([this] { segment_thread(); });
-  cleaner_runner_ = std::thread([this] { cleaner_thread(); });
+  journal_runner_ = std::thread([this] {
+    begin_thread("afdg-journal", options_.journal_scheduling);
+    journal_thread();
+  });
+  segment_runner_ = std::thread([this] {
+    begin_thread("afdg-segments");
+    segment_thread();
+  });
+  cleaner_runner_ = std::thread([this] {
+    begin_thread("afdg-cleaner");
+    cleaner_thread();
+  });
 }
 
 void Log::Impl::stop_threads() {

@@ -1,8 +1,11 @@
 #include "region/lane.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <caf/all.hpp>
 #include <deque>
+#include <string_view>
 #include <thread>
 
 #include "base/hand_over.h"
@@ -160,23 +163,43 @@ caf::behavior lane_behavior(caf::event_based_actor* self, Lane* lane) {
   }};
 }
 
+/// In each thread of CAF, after CAF named it: its workers are caf.multiplexer (0.17), its timer caf.clock,
+/// and actors with a thread of their own, of which we have none but CAF its printer, caf.actor.
+class Started final : public caf::thread_hook {
+ public:
+  explicit Started(Scheduling scheduling) : scheduling_(scheduling) {}
+  void init(caf::actor_system&) override {}
+  void thread_started() override {
+    char name[16] = {};
+    ::pthread_getname_np(::pthread_self(), name, sizeof name);
+    const std::string_view named = name;
+    if (named != "caf.clock" && named != "caf.actor") begin_thread("afdg-lane", scheduling_);
+  }
+  void thread_terminates() override {}
+
+ private:
+  Scheduling scheduling_;
+};
+
 }  // namespace
 
 struct Lanes::State {
   struct Config : caf::actor_system_config {
-    Config() {
+    explicit Config(Scheduling scheduling) {
+      add_thread_hook<Started>(scheduling);
       const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
       set("scheduler.policy", caf::atom("sharing"));
       set("scheduler.max-threads", std::max<std::size_t>(1, cores / 2));
     }
   };
+  explicit State(Scheduling scheduling) : config(scheduling) {}
   Config config;
   caf::actor_system system{config};
   std::vector<std::unique_ptr<Lane>> lanes;
   bool stopped = false;
 };
 
-Lanes::Lanes(std::size_t lanes) : state_(std::make_unique<State>()) {
+Lanes::Lanes(std::size_t lanes, Scheduling scheduling) : state_(std::make_unique<State>(scheduling)) {
   const std::size_t count =
       std::min(lanes != 0 ? lanes : std::max<std::size_t>(1, std::thread::hardware_concurrency()),
                LaneNotes::kLanesMax);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/thread.h"
 #include "region/executor.h"
 
 namespace afdg::region {
@@ -34,8 +35,8 @@ struct LaneWork {
 /// for stop(). Bounds: the caller asks waiting() before it posts calls; tasks are few.
 class Lanes {
  public:
-  /// `lanes` 0: one a core. CAF's scheduler gets max(1, cores / 2) threads.
-  explicit Lanes(std::size_t lanes = 0);
+  /// `lanes` 0: one a core. CAF's scheduler gets max(1, cores / 2) threads, afdg-lane, of that scheduling.
+  explicit Lanes(std::size_t lanes = 0, Scheduling scheduling = Scheduling::kOrdinary);
   ~Lanes();
   Lanes(const Lanes&) = delete;
   Lanes& operator=(const Lanes&) = delete;

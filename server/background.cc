@@ -2,13 +2,20 @@
 
 #include <utility>
 
+#include "base/thread.h"
+
 namespace afdg::server {
 
 bool Background::post(std::function<void()> task) {
   const std::lock_guard lock(mutex_);
   if (stopping_ || tasks_.size() >= tasks_max_) return false;
   tasks_.push_back(std::move(task));
-  if (idle_ < tasks_.size() && workers_.size() < workers_max_) workers_.emplace_back([this] { work(); });
+  if (idle_ < tasks_.size() && workers_.size() < workers_max_) {
+    workers_.emplace_back([this] {
+      begin_thread("afdg-worker");
+      work();
+    });
+  }
   tasks_changed_.notify_one();
   return true;
 }
@@ -17,7 +24,12 @@ void Background::after(std::chrono::milliseconds delay, std::function<void()> ta
   const std::lock_guard lock(mutex_);
   if (stopping_) return;
   times_.emplace(std::chrono::steady_clock::now() + delay, std::move(task));
-  if (!timer_.joinable()) timer_ = std::thread([this] { wait_for_time(); });
+  if (!timer_.joinable()) {
+    timer_ = std::thread([this] {
+      begin_thread("afdg-timer");
+      wait_for_time();
+    });
+  }
   times_changed_.notify_one();
 }
 

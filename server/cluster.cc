@@ -4,6 +4,7 @@
 #include <set>
 
 #include "afdg/v1/admin.pb.h"
+#include "base/thread.h"
 #include "kafka/broker/cluster.h"
 #include "server/convert.h"
 #include "server/logging.h"
@@ -60,7 +61,10 @@ Status Cluster::start(const std::function<bool()>& give_up) {
     std::unique_lock lock(stop_mutex_);
     stop_changed_.wait_for(lock, kBeat, [this] { return stopping_; });
   }
-  thread_ = std::thread([this] { beat(); });
+  thread_ = std::thread([this] {
+    begin_thread("afdg-heartbeat");
+    beat();
+  });
   return {};
 }
 

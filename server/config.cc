@@ -248,6 +248,11 @@ const std::vector<ConfigKey>& config_keys() {
                  &Config::node_producers_max, 1, 100'000'000),
       number_key("drain-seconds", "how long SIGTERM waits for calls under way, seconds",
                  &Config::drain_seconds, 0, 3600),
+      switch_key("realtime-scheduling",
+                 "runs the threads that agents' requests pass ahead of every ordinary program of the machine "
+                 "(SCHED_RR, priority 1), for short waits where processors are busy; agents that compute for "
+                 "long then hold up all others; needs CAP_SYS_NICE or LimitRTPRIO=1",
+                 &Config::realtime_scheduling),
   };
   return keys;
 }

@@ -63,6 +63,7 @@ struct Config {
   std::uint32_t partition_producers_max = 10'000;
   std::uint32_t node_producers_max = 500'000;
   std::uint32_t drain_seconds = 10;
+  bool realtime_scheduling = false;
 
   [[nodiscard]] bool has_role(std::string_view role) const;
 };

@@ -11,6 +11,7 @@
 #include <boost/beast/version.hpp>
 #include <thread>
 
+#include "base/thread.h"
 #include "server/socket.h"
 
 namespace afdg::server {
@@ -91,7 +92,10 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const std::string& address
     return fail(Code::kTaken,
                 "--http " + address + ": cannot listen there (" + error.message() + "): choose another port");
   auto* raw = state.get();
-  state->thread = std::thread([raw] { raw->run(); });
+  state->thread = std::thread([raw] {
+    begin_thread("afdg-http");
+    raw->run();
+  });
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
 }
 

@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/thread.h"
 #include "server/logging.h"
 #include "server/socket.h"
 
@@ -97,7 +98,10 @@ class KafkaListener::State {
 
   void start(int socket, bool v6) {
     acceptor_.assign(v6 ? tcp::v6() : tcp::v4(), socket);
-    thread_ = std::thread([this] { run(); });
+    thread_ = std::thread([this] {
+      begin_thread("afdg-kafka");
+      run();
+    });
   }
 
   void stop() {

@@ -255,6 +255,7 @@ struct Peers::State {
   std::map<std::string, Peer> peers;
   grpc::CompletionQueue queue;
   std::thread thread;
+  Scheduling scheduling = Scheduling::kOrdinary;
   std::vector<std::weak_ptr<ForwardStream>> streams;  // also broken ones that still have tags
   bool stopped = false;
 
@@ -278,6 +279,7 @@ struct Peers::State {
     }
     if (!thread.joinable()) {
       thread = std::thread([this] {
+        begin_thread("afdg-peers", scheduling);
         void* raw = nullptr;
         bool ok = false;
         while (queue.Next(&raw, &ok)) {
@@ -290,7 +292,7 @@ struct Peers::State {
   }
 };
 
-Peers::Peers() : state_(std::make_unique<State>()) {}
+Peers::Peers(Scheduling scheduling) : state_(std::make_unique<State>()) { state_->scheduling = scheduling; }
 Peers::~Peers() { stop(); }
 
 void Peers::forward(const std::string& address, std::string_view grid, std::uint64_t session,

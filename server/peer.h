@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/thread.h"
 #include "server/frame.h"
 
 namespace google::protobuf {
@@ -21,7 +22,8 @@ class CallSink;
 /// The other nodes, as a client of theirs. Nothing is connected before it is used. Thread-safety: safe.
 class Peers {
  public:
-  Peers();
+  /// `scheduling` is that of its thread, afdg-peers.
+  explicit Peers(Scheduling scheduling = Scheduling::kOrdinary);
   ~Peers();
   Peers(const Peers&) = delete;
   Peers& operator=(const Peers&) = delete;

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/codec.h"
+#include "base/thread.h"
 #include "region/state_key.h"
 #include "server/logging.h"
 
@@ -85,7 +86,10 @@ RegionHost::RegionHost(const Parts& parts, HostLimits limits, std::function<void
   context_.report = [this](const region::Executor& executor, const Status& status) {
     report(executor, status);
   };
-  writer_ = std::thread([this] { write_checkpoints(); });
+  writer_ = std::thread([this] {
+    begin_thread("afdg-checkpoint");
+    write_checkpoints();
+  });
 }
 
 RegionHost::~RegionHost() { stop(); }
@@ -270,7 +274,12 @@ void RegionHost::apply(Routes& routes) {
   std::vector<std::thread> helpers;
   const std::size_t threads =
       std::min<std::size_t>(opening.size(), std::max(1u, std::thread::hardware_concurrency()));
-  for (std::size_t i = 1; i < threads; ++i) helpers.emplace_back(open_some);
+  for (std::size_t i = 1; i < threads; ++i) {
+    helpers.emplace_back([&] {
+      begin_thread("afdg-open");
+      open_some();
+    });
+  }
   open_some();
   for (auto& helper : helpers) helper.join();
   for (const Opening& one : opening) {

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/thread.h"
 
 // Remote calls as the rest of server/ sees them; rpc_server.cc and peer.cc alone know gRPC.
 namespace afdg::server {
@@ -52,7 +53,8 @@ using RpcMethod = std::function<std::shared_ptr<RpcHandler>(std::shared_ptr<RpcC
 
 struct RpcServerOptions {
   std::size_t message_bytes_max = 64u << 20;
-  std::size_t memory_bytes_max = 512u << 20;  ///< gRPC's buffers; above it connections wait
+  std::size_t memory_bytes_max = 512u << 20;      ///< gRPC's buffers; above it connections wait
+  Scheduling scheduling = Scheduling::kOrdinary;  ///< of the queue's thread, afdg-queue
 };
 
 /// gRPC on one port: one completion queue with its thread. Unknown methods answer UNIMPLEMENTED. The health

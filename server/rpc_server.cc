@@ -283,7 +283,10 @@ Status RpcServer::start(const std::string& address) {
                                   ": the port is in use: stop the other process or choose another port");
   }
   for (int i = 0; i < kWaitingAccepts; ++i) state_->accept();
-  state_->thread = std::thread([this] { state_->run(); });
+  state_->thread = std::thread([this] {
+    begin_thread("afdg-queue", state_->options.scheduling);
+    state_->run();
+  });
   return {};
 }
 

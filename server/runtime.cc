@@ -10,6 +10,7 @@
 
 #include "afdg/v1/admin.pb.h"
 #include "agents/entity_agent.h"
+#include "base/thread.h"
 #include "kafka/broker/broker.h"
 #include "kafka/broker/groups.h"
 #include "server/admin_service.h"
@@ -26,6 +27,7 @@
 #include "server/node_metrics.h"
 #include "server/produce.h"
 #include "server/region_host.h"
+#include "server/scheduling.h"
 #include "server/socket.h"
 #include "server/stream.h"
 #include "server/version.h"
@@ -80,6 +82,7 @@ class Runtime final : public RunningNode {
   Status start() {
     started_ = steady_clock::now();
     raise_open_files();
+    if (config_.realtime_scheduling) AFDG_TRY(check_realtime_scheduling());
     AFDG_TRY(open_data());
     AFDG_TRY(check_bindable(config_.listen, "--listen"));
     if (config_.http != "off") AFDG_TRY(check_bindable(config_.http, "--http"));
@@ -93,7 +96,10 @@ class Runtime final : public RunningNode {
     serving_.store(true);
     router_->set_serving(true, {});
     serve_kafka();
-    ticker_ = std::thread([this] { tick(); });
+    ticker_ = std::thread([this] {
+      begin_thread("afdg-tick");
+      tick();
+    });
     say_ready();
     return {};
   }
@@ -145,6 +151,11 @@ class Runtime final : public RunningNode {
   }
 
  private:
+  /// Of the threads that an agent's request passes.
+  [[nodiscard]] Scheduling of_requests() const noexcept {
+    return config_.realtime_scheduling ? Scheduling::kRealtime : Scheduling::kOrdinary;
+  }
+
   Status open_data() {
     if (config_.data.empty()) {  // --dev
       std::string pattern = (std::filesystem::temp_directory_path() / "afdgd-dev-XXXXXX").string();
@@ -179,6 +190,7 @@ class Runtime final : public RunningNode {
       options.producers.producers_max = config_.partition_producers_max;
       options.producers_node_max = config_.node_producers_max;
       options.reserve_bytes = kStartBytes;
+      options.journal_scheduling = of_requests();
       options.warn = [](const std::string& what) { log_warn("log", {{"what", what}}); };
       options.committed = [] { region::flush_replies_after_commit(); };
       AFDG_TRY(directory_->check_log());
@@ -235,12 +247,12 @@ class Runtime final : public RunningNode {
   }
 
   void make_parts() {
-    lanes_ = std::make_unique<region::Lanes>(config_.lanes);
+    lanes_ = std::make_unique<region::Lanes>(config_.lanes, of_requests());
     admission_ = std::make_shared<region::Admission>();
     admission_->bytes_max = config_.in_flight_bytes_max;
     admission_->lane_calls_max = config_.lane_queue_max;
     admission_->agent_calls_max = config_.agent_queue_max;
-    peers_ = std::make_unique<Peers>();
+    peers_ = std::make_unique<Peers>(of_requests());
     background_ = std::make_unique<Background>();
     router_ = std::make_unique<Router>(board_, *lanes_, admission_, *peers_);
     carrier_ = std::make_unique<NodeCarrier>(board_, *router_, *peers_, *lanes_);
@@ -285,7 +297,7 @@ class Runtime final : public RunningNode {
     cluster.named = [this](NodeId id) { return directory_->set_node(id); };
 
     // The address is known once the port is bound; methods find what they need by then.
-    rpc_ = std::make_unique<RpcServer>();
+    rpc_ = std::make_unique<RpcServer>(RpcServerOptions{.scheduling = of_requests()});
     const DataParts data{router_.get(),     &board_, gather_.get(),
                          background_.get(), &clock_, config_.fanout_targets_max};
     rpc_->add("/afdg.v1.Data/Stream", stream_method(*router_, streams_));
@@ -456,6 +468,7 @@ class Runtime final : public RunningNode {
          (http_address_.empty() ? std::string("off") : http_address_ + " (/metrics, /healthz)"));
     if (!config_.catalog.empty()) line("catalog    " + config_.catalog);
     line("durability every answer waits for fdatasync");
+    if (config_.realtime_scheduling) line("scheduling real-time for the threads that requests pass");
     line(std::string("security   no TLS, no access control: ") +
          (config_.insecure ? "open to whoever reaches these addresses (--insecure)" : "loopback only"));
     line("recovered " + std::to_string(log_ ? log_->recovery().topics : routes->topics.size()) + " topics, " +
@@ -613,6 +626,7 @@ int exit_code(Code code) {
     case Code::kNotFound:
     case Code::kAlreadyExists:
     case Code::kUnknownType:
+    case Code::kPermissionDenied:
       return 2;
     case Code::kTaken:
       return 3;

@@ -3,7 +3,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
+#include <cstring>
+#include <string>
+#include <thread>
+
+#include "base/thread.h"
 
 namespace afdg::server {
 namespace {
@@ -33,6 +39,22 @@ bool prefer_short_turns(std::chrono::microseconds turn) noexcept {
   if (::syscall(SYS_sched_setattr, 0, &attributes, 0) != 0) return false;
   return ::syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) == 0 &&
          attributes.runtime == asked;
+}
+
+Status check_realtime_scheduling() {
+  int refused = 0;
+  std::thread([&] {  // a thread cannot always go back to what it was
+    if (!begin_thread("afdg-probe", Scheduling::kRealtime)) refused = errno;
+  })
+      .join();
+  if (refused == 0) return {};
+  return fail(
+      Code::kPermissionDenied,
+      "--realtime-scheduling: the kernel refuses SCHED_RR to this process (" +
+          std::string(std::strerror(refused)) +
+          "): allow it by CAP_SYS_NICE or a limit of real-time priority of at least 1 (LimitRTPRIO=1 in "
+          "the systemd unit, 'ulimit -r 1' in a shell, --cap-add=SYS_NICE or --ulimit rtprio=1 for a "
+          "container), or leave the setting out");
 }
 
 }  // namespace afdg::server

@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "base/result.h"
+
 namespace afdg::server {
 
 /// Asks the kernel to run this thread, and those it makes later, in short turns: it is then run sooner after
@@ -9,5 +11,9 @@ namespace afdg::server {
 /// other. Linux since 6.12 (sched_setattr(2), sched_runtime of an ordinary thread); before that, and where it
 /// is refused, it does nothing. False then.
 bool prefer_short_turns(std::chrono::microseconds turn) noexcept;
+
+/// Whether threads of this process may be Scheduling::kRealtime; changes none that runs. Errors:
+/// kPermissionDenied, with the setting and what allows it.
+Status check_realtime_scheduling();
 
 }  // namespace afdg::server
