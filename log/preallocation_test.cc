@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "log/batch_builder.h"
 #include "log/partition.h"
 
 // Room that a segment takes on the disk before it needs it.
