@@ -69,7 +69,8 @@ struct LogOptions {
   /// How long segment work rests after the disk was found full.
   std::chrono::milliseconds disk_full_retry{200};
   LogThreads threads = LogThreads::kBackground;
-  /// Of the thread that commits, afdg-journal. What the kernel refuses leaves it ordinary.
+  /// Of the thread that commits, afdg-journal; when it is kRealtime, no other commits (Log::lead). What the
+  /// kernel refuses leaves it ordinary.
   Scheduling journal_scheduling = Scheduling::kOrdinary;
   /// Called at the first failed write or sync that is not "disk full". Default: prints and aborts. A handler
   /// that returns leaves a log that refuses everything.

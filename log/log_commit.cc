@@ -388,6 +388,8 @@ void Log::Impl::commit_all() {
 
 bool Log::Impl::worth_handing_over() {
   if (options_.threads == LogThreads::kNone) return false;
+  // While an ordinary thread commits and waits for a processor, all that run ahead of it wait as well.
+  if (options_.journal_scheduling == Scheduling::kRealtime) return true;
   const std::lock_guard lock(queue_mutex_);
   return pending_bytes_ > kLeadBytesMax;
 }
