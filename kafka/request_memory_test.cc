@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -156,6 +158,82 @@ TEST_F(KafkaRequestMemory, AFetchOfManyPartitionsIsAnswered) {
   for (const std::string& topic : topics) fetch.topics.push_back({topic, {}, wanted});
   ASSERT_GT(topics.size() * wanted.size() * sizeof(FetchRequest::Partition), array_bytes_max(Key::kMetadata));
   EXPECT_TRUE(ask<FetchResponse>(11, fetch));
+}
+
+struct KafkaGroupMemory : KafkaRequestMemory {
+  static constexpr std::int16_t kJoin = 2;
+  static constexpr std::int16_t kSync = 1;
+  static constexpr std::size_t kPadding = 8 * kMiB;
+
+  KafkaGroupMemory() { options.groups.initial_rebalance_delay = std::chrono::milliseconds(0); }
+
+  static JoinGroupRequest join_request(std::string_view group, std::string_view member = {}) {
+    JoinGroupRequest join;
+    join.group_id = group;
+    join.session_timeout_ms = 10'000;
+    join.rebalance_timeout_ms = 60'000;
+    join.member_id = member;
+    join.protocol_type = "consumer";
+    join.protocols.push_back({"range", "metadata"});
+    return join;
+  }
+  /// Sends a request whose frame is large (a broker ignores what follows a message), which waits, and ends
+  /// the connection.
+  template <class M>
+  void sends_and_vanishes(std::int16_t version, const M& request) {
+    std::string bytes = frame(version, request);
+    const std::size_t before = testing::heap_bytes();
+    bytes.resize(bytes.size() + kPadding);
+    connection->receive(std::move(bytes));
+    settle();
+    EXPECT_EQ(connection->front(), nullptr) << "it waits";
+    EXPECT_GT(testing::heap_bytes(), before + kPadding);
+    connection.reset();
+    EXPECT_LT(testing::heap_bytes(), before + kMiB);
+    EXPECT_EQ(broker->counters().bytes, 0u);
+    connect();
+  }
+  void connect() {
+    connection = std::make_shared<Connection>(*broker, "/host", [] {});
+  }
+};
+
+TEST_F(KafkaGroupMemory, AJoinThatWaitsDoesNotOutliveItsConnection) {
+  const auto first = ask<JoinGroupResponse>(kJoin, join_request("g"));
+  ASSERT_TRUE(first);
+  const std::string member(first->member_id);
+  sends_and_vanishes(kJoin, join_request("g"));
+  sends_and_vanishes(kJoin, join_request("g"));
+  const auto again = ask<JoinGroupResponse>(kJoin, join_request("g", member));
+  ASSERT_TRUE(again) << "the rebalance goes on";
+  EXPECT_EQ(again->members.size(), 3u) << "until their sessions end";
+}
+
+TEST_F(KafkaGroupMemory, ASyncThatWaitsDoesNotOutliveItsConnection) {
+  const auto first = ask<JoinGroupResponse>(kJoin, join_request("g"));
+  ASSERT_TRUE(first);
+  const std::string leader(first->member_id);
+  const auto leaders = connection;
+  connect();
+  send(kJoin, join_request("g"));
+  const auto followers = std::exchange(connection, leaders);
+  const auto again = ask<JoinGroupResponse>(kJoin, join_request("g", leader));
+  ASSERT_TRUE(again);
+  const std::int32_t generation = again->generation_id;
+  connection = followers;
+  const auto joined = answer<JoinGroupResponse, JoinGroupRequest>(kJoin);
+  ASSERT_TRUE(joined);
+  const std::string follower(joined->member_id);
+  connect();
+  SyncGroupRequest sync;
+  sync.group_id = "g";
+  sync.generation_id = generation;
+  sync.member_id = follower;
+  sends_and_vanishes(kSync, sync);
+  sync.member_id = leader;
+  const auto synced = ask<SyncGroupResponse>(kSync, sync);
+  ASSERT_TRUE(synced);
+  EXPECT_EQ(synced->error_code, ErrorCode::kNone);
 }
 
 }  // namespace
