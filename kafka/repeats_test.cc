@@ -11,6 +11,7 @@
 #include "kafka/messages/describe_groups.h"
 #include "kafka/messages/fetch.h"
 #include "kafka/messages/incremental_alter_configs.h"
+#include "kafka/messages/list_offsets.h"
 #include "kafka/messages/metadata.h"
 #include "kafka/messages/offset_fetch.h"
 #include "kafka/testing/broker.h"
@@ -156,13 +157,80 @@ TEST_F(KafkaRepeats, AFetchOfTooManyTopicsEndsTheConnection) {
 }
 
 TEST_F(KafkaRepeats, WhatWasDecodedOfAWaitingFetchIsCounted) {
-  constexpr std::size_t kPartitions = 10'000;
-  send(11, waits_long(1, std::vector<FetchRequest::Partition>(kPartitions)));
+  make_wide();
+  constexpr std::size_t kPartitions = testing::kWidePartitions;
+  FetchRequest request = waits_long(1, std::vector<FetchRequest::Partition>(kPartitions));
+  request.topics[0].topic = "wide";
+  for (std::size_t i = 0; i < kPartitions; ++i)
+    request.topics[0].partitions[i].partition = static_cast<std::int32_t>(i);
+  send(11, request);
   ASSERT_EQ(broker->counters().fetches_waiting, 1u);
   EXPECT_GT(connection->bytes(), kPartitions * (30 + sizeof(FetchRequest::Partition)));
   EXPECT_EQ(broker->counters().bytes, connection->bytes());
   connection.reset();
   EXPECT_EQ(broker->counters().bytes, 0u);
+}
+
+TEST_F(KafkaRepeats, APartitionIsFetchedOnceAndAsItWasAskedForLast) {
+  log::BatchBuilder batch;
+  batch.add(memory.clock.now(), "k", std::string(1000, 'v'));
+  const TopicPartition t{kTopic, PartitionIndex(0)};
+  ASSERT_TRUE(memory.log->append(t, batch.seal(Offset(0), Epoch(0)), Epoch(0), nullptr).ok());
+  memory.log->pump();
+  const auto asks = [](std::int64_t offset) {
+    FetchRequest::Partition wanted;
+    wanted.fetch_offset = offset;
+    wanted.partition_max_bytes = 1 << 20;
+    return wanted;
+  };
+  for (const std::int16_t version : {std::int16_t{11}, std::int16_t{13}}) {
+    FetchRequest request;
+    request.max_bytes = 1 << 20;
+    const Uuid id = version >= 13 ? topic_uuid(*cluster.view(), kTopic) : Uuid();
+    const std::string_view name = version >= 13 ? "" : "t";
+    request.topics.push_back({name, id, std::vector<FetchRequest::Partition>(kOften, asks(99))});
+    request.topics.push_back({name, id, {asks(1), asks(0)}});
+    const std::uint64_t before = broker->counters().fetched_bytes;
+    const auto response = ask<FetchResponse>(version, request).value();
+    ASSERT_EQ(response.responses.size(), 1u);
+    ASSERT_EQ(response.responses[0].partitions.size(), 1u);
+    EXPECT_EQ(response.responses[0].partitions[0].error_code, ErrorCode::kNone);
+    EXPECT_EQ(response.responses[0].partitions[0].high_watermark, 1);
+    EXPECT_GT(response.responses[0].partitions[0].records.size(), 1000u);
+    EXPECT_LT(broker->counters().fetched_bytes - before, 2000u);
+  }
+}
+
+TEST_F(KafkaRepeats, PartitionsThatAreNotRepeatedAreFetchedInTheirOrder) {
+  FetchRequest request;
+  for (const std::int32_t partition : {5, 0, 5, 3, 0, 4}) {
+    request.topics.push_back({"absent", {}, std::vector<FetchRequest::Partition>(1)});
+    request.topics.back().partitions[0].partition = partition;
+  }
+  request.topics.push_back({"t", {}, std::vector<FetchRequest::Partition>(1)});
+  const auto response = ask<FetchResponse>(11, request).value();
+  std::string told;
+  for (const auto& topic : response.responses)
+    for (const auto& part : topic.partitions)
+      told += std::string(topic.topic) + std::to_string(part.partition_index) + " ";
+  EXPECT_EQ(told, "absent5 absent0 absent3 absent4 t0 ");
+}
+
+TEST_F(KafkaRepeats, AnOffsetIsNotLookedUpForAPartitionThatIsNamedTwice) {
+  for (const std::int16_t version : {std::int16_t{1}, std::int16_t{7}}) {
+    ListOffsetsRequest request;
+    request.topics.push_back({"t", std::vector<ListOffsetsRequest::Partition>(kOften)});
+    request.topics.push_back({"wide", {{7, -1, -1}}});
+    request.topics.push_back({"t", std::vector<ListOffsetsRequest::Partition>(kOften)});
+    const auto response = ask<ListOffsetsResponse>(version, request).value();
+    ASSERT_EQ(response.topics.size(), 2u);
+    ASSERT_EQ(response.topics[0].partitions.size(), 1u);
+    EXPECT_EQ(response.topics[0].partitions[0].error_code, ErrorCode::kInvalidRequest);
+    EXPECT_EQ(response.topics[0].partitions[0].offset, -1);
+    EXPECT_EQ(response.topics[1].name, "wide");
+    ASSERT_EQ(response.topics[1].partitions.size(), 1u);
+    EXPECT_NE(response.topics[1].partitions[0].error_code, ErrorCode::kInvalidRequest);
+  }
 }
 
 }  // namespace
