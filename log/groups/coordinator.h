@@ -42,6 +42,8 @@ struct Options {
   /// An answer that has so much gets no more groups: COORDINATOR_LOAD_IN_PROGRESS, which clients ask again
   /// for.
   std::size_t reply_bytes_max = 64 << 20;
+  /// Of the offsets of one group in an answer: POLICY_VIOLATION, for it would not fit the next one either.
+  std::size_t group_reply_bytes_max = 64 << 20;
 
   /// Whether these can hold together: what fits the bounds must fit a record. Errors: kInvalidArgument.
   [[nodiscard]] Status validate() const;
@@ -55,7 +57,7 @@ enum class Bound : std::uint8_t {
   kGroupBytes,        ///< group_bytes_max: of a group's members, or of one commit
   kCommitPartitions,  ///< commit_partitions_max
   kOffsets,           ///< offsets_max
-  kReplyBytes,        ///< reply_bytes_max: a group was left out of an answer
+  kReplyBytes,        ///< reply_bytes_max, group_reply_bytes_max: a group was left out of an answer
 };
 inline constexpr std::size_t kBounds = static_cast<std::size_t>(Bound::kReplyBytes) + 1;
 using Refusals = std::array<std::uint64_t, kBounds>;
