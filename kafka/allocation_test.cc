@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -7,10 +8,22 @@
 #include "kafka/frame.h"
 #include "kafka/messages/fetch.h"
 #include "kafka/messages/produce.h"
+#include "kafka/testing/heap.h"
 
 namespace {
 std::atomic<std::size_t> allocations{0};
+std::atomic<std::size_t> held{0};
+std::atomic<std::size_t> held_peak{0};
+
+void release(void* at) noexcept {
+  if (at != nullptr) held.fetch_sub(malloc_usable_size(at), std::memory_order_relaxed);
+  std::free(at);
 }
+}  // namespace
+
+std::size_t afdg::kafka::testing::heap_bytes() noexcept { return held.load(); }
+std::size_t afdg::kafka::testing::heap_bytes_peak() noexcept { return held_peak.load(); }
+void afdg::kafka::testing::reset_heap_peak() noexcept { held_peak = held.load(); }
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"  // both are replaced here
@@ -19,11 +32,15 @@ std::atomic<std::size_t> allocations{0};
 // Counts what this test program takes from the heap.
 void* operator new(std::size_t size) {
   allocations.fetch_add(1, std::memory_order_relaxed);
-  if (void* at = std::malloc(size)) return at;
-  throw std::bad_alloc();
+  void* const at = std::malloc(size);
+  if (at == nullptr) throw std::bad_alloc();
+  const std::size_t taken = malloc_usable_size(at);
+  const std::size_t now = held.fetch_add(taken, std::memory_order_relaxed) + taken;
+  if (now > held_peak.load(std::memory_order_relaxed)) held_peak.store(now, std::memory_order_relaxed);
+  return at;
 }
-void operator delete(void* at) noexcept { std::free(at); }
-void operator delete(void* at, std::size_t) noexcept { std::free(at); }
+void operator delete(void* at) noexcept { release(at); }
+void operator delete(void* at, std::size_t) noexcept { release(at); }
 
 namespace afdg::kafka {
 namespace {

@@ -11,9 +11,16 @@
 // Messages from bytes and to bytes. The templates are compiled in messages/*.cc, once for each message.
 namespace afdg::kafka {
 
+/// Memory that the arrays of one request may take. A request of 32 MiB can hold ten million array elements of
+/// a few bytes each, which are twenty times larger once decoded, and again as large in their handler. Twice
+/// what the largest request takes that the other bounds let through: offsets of 100,000 groups, 10,000 topics
+/// with their settings, commits of 50,000 partitions. Producers and consumers name every partition they use.
+[[nodiscard]] constexpr std::size_t array_bytes_max(Key key) noexcept {
+  return std::size_t{key == Key::kProduce || key == Key::kFetch ? 64u : 16u} << 20;
+}
+
 struct DecodeOptions {
-  /// Memory that the arrays of one message may take. A request of 32 MiB can hold ten million array elements
-  /// of a few bytes each, which are twenty times larger once decoded.
+  /// Memory that the arrays of one message may take; of a request: array_bytes_max(key).
   std::size_t array_bytes_max = std::size_t{64} << 20;
   /// Refuse bytes after the message. Kafka's broker ignores them, so it is off by default.
   bool refuse_rest = false;

@@ -1,149 +1,29 @@
 #include <gtest/gtest.h>
 
-#include <deque>
-#include <functional>
-#include <limits>
-#include <memory>
-#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "kafka/broker/broker.h"
-#include "kafka/broker/fetches.h"
-#include "kafka/frame.h"
 #include "kafka/messages/create_partitions.h"
 #include "kafka/messages/create_topics.h"
 #include "kafka/messages/describe_configs.h"
 #include "kafka/messages/describe_groups.h"
 #include "kafka/messages/fetch.h"
 #include "kafka/messages/incremental_alter_configs.h"
+#include "kafka/messages/list_offsets.h"
 #include "kafka/messages/metadata.h"
 #include "kafka/messages/offset_fetch.h"
-#include "log/testing/memory_log.h"
+#include "kafka/testing/broker.h"
 
 // What a request that names many things, or one thing often, costs the broker.
 namespace afdg::kafka {
 namespace {
 
-constexpr NodeId kSelf{1};
-constexpr TopicId kTopic{2};
 constexpr std::size_t kOften = 1000;
 
-class TestLoop final : public Loop {
- public:
-  void post(std::function<void()> task) override { tasks_.push_back(std::move(task)); }
-  std::uint64_t after(std::chrono::milliseconds, std::function<void()>) override { return ++last_; }
-  void cancel(std::uint64_t) override {}
-  [[nodiscard]] bool here() const noexcept override { return true; }
-  void run() {
-    while (!tasks_.empty()) {
-      const auto task = std::move(tasks_.front());
-      tasks_.pop_front();
-      task();
-    }
-  }
-
- private:
-  std::deque<std::function<void()>> tasks_;
-  std::uint64_t last_ = 0;
-};
-
-/// One node, which leads one partition of "t" and of the groups' topic.
-class TestCluster final : public Cluster {
- public:
-  TestCluster() {
-    auto view = std::make_shared<ClusterView>();
-    view->self = kSelf;
-    view->nodes.push_back({kSelf, "host", 9092});
-    add(*view, kTopic, "t");
-    add(*view, TopicId(1), std::string(kOffsetsTopic));
-    view_ = std::move(view);
-  }
-  [[nodiscard]] std::shared_ptr<const ClusterView> view() const override { return view_; }
-  void create_topic(NewTopic topic, Done done) override {
-    created.push_back(std::move(topic.name));
-    done({});
-  }
-  void delete_topic(std::string, Done) override {}
-  void change_topic(TopicChange, Done done) override { done({}); }
-  void run(std::function<Status()>, Done) override {}
-
-  std::vector<std::string> created;
-
- private:
-  static void add(ClusterView& view, TopicId id, const std::string& name) {
-    ClusterView::Topic topic;
-    topic.id = id;
-    topic.name = name;
-    topic.partitions = {{kSelf, Epoch(0)}};
-    view.names.emplace(id, name);
-    view.topics.emplace(name, std::move(topic));
-  }
-  std::shared_ptr<const ClusterView> view_;
-};
-
-struct KafkaRepeats : ::testing::Test {
-  log::testing::MemoryLog memory;
-  SeededRandom random{1};
-  TestLoop loop;
-  TestCluster cluster;
-  BrokerOptions options;
-  std::unique_ptr<Broker> broker;
-  std::shared_ptr<Connection> connection;
-
-  void SetUp() override {
-    ASSERT_TRUE(memory.log->create_partition({TopicId(1), PartitionIndex(0)}, "o", {}).ok());
-    ASSERT_TRUE(memory.log->create_partition({kTopic, PartitionIndex(0)}, "t", {}).ok());
-    Broker::Parts parts;
-    parts.log = memory.log.get();
-    parts.cluster = &cluster;
-    parts.loop = &loop;
-    parts.clock = &memory.clock;
-    parts.random = &random;
-    broker = std::make_unique<Broker>(std::move(parts), options);
-    connection = std::make_shared<Connection>(*broker, "/host", [] {});
-  }
-  void TearDown() override {
-    connection.reset();
-    broker.reset();
-  }
-
-  template <class M>
-  void send(std::int16_t version, const M& request) {
-    Writer frame;
-    ASSERT_TRUE(write_request(frame, version, 7, "client", request).ok());
-    connection->receive(ByteBuffer(frame.view().substr(4)));
-    settle();
-  }
-  void settle() {
-    for (int i = 0; i < 4; ++i) {
-      loop.run();
-      broker->round_end();
-      memory.log->pump();
-    }
-  }
-  /// The answer; it looks into `bytes_`. Nothing when there is none.
-  template <class Response, class Asked>
-  std::optional<Response> ask(std::int16_t version, const Asked& request) {
-    send(version, request);
-    Writer* const front = connection->front();
-    if (front == nullptr || front->size() == 0) return std::nullopt;
-    bytes_ = front->view();
-    connection->pop();
-    Writer header;
-    Request asked;
-    asked.api = &api(Asked::kId.key);
-    asked.version = version;
-    begin_response(header, asked);
-    Response response;
-    EXPECT_TRUE(decode(response, version, std::string_view(bytes_).substr(header.view().size())).ok());
-    return response;
-  }
-
- private:
-  std::string bytes_;
-};
+using testing::kTopic;
+struct KafkaRepeats : testing::BrokerTest {};
 
 TEST_F(KafkaRepeats, GroupsAreDescribedOnce) {
   DescribeGroupsRequest request;
@@ -232,21 +112,25 @@ TEST_F(KafkaRepeats, TooManyTopicsAreRefusedWithoutTheirSettings) {
   EXPECT_TRUE(cluster.created.empty());
 }
 
-// Half a million of them took minutes when each was counted by a walk along the others.
+// Half a million of them took minutes when each was counted by a walk along the others. These are as many as
+// a decoder lets in.
 TEST_F(KafkaRepeats, NamesAreCountedInTimeThatGrowsWithTheirNumber) {
-  constexpr std::size_t kMany = 300'000;
+  const auto many = [](Key key, std::size_t element_bytes) { return array_bytes_max(key) / element_bytes; };
   CreateTopicsRequest create;
-  create.topics.assign(kMany, {"new", 1, 1, {}, {}});
+  create.topics.assign(many(Key::kCreateTopics, sizeof(CreateTopicsRequest::Topic)), {"new", 1, 1, {}, {}});
   CreatePartitionsRequest grow;
-  grow.topics.assign(kMany, {"t", 2, std::nullopt});
+  grow.topics.assign(many(Key::kCreatePartitions, sizeof(CreatePartitionsRequest::Topic)),
+                     {"t", 2, std::nullopt});
   IncrementalAlterConfigsRequest alter;
-  alter.resources.assign(kMany, {2, "t", {}});
+  alter.resources.assign(
+      many(Key::kIncrementalAlterConfigs, sizeof(IncrementalAlterConfigsRequest::Resource)), {2, "t", {}});
   EXPECT_TRUE(ask<CreateTopicsResponse>(5, create));
   EXPECT_TRUE(ask<CreatePartitionsResponse>(3, grow));
   EXPECT_TRUE(ask<IncrementalAlterConfigsResponse>(1, alter));
   std::vector<std::string> names;
   MetadataRequest metadata;
-  for (std::size_t i = 0; i < kMany; ++i) names.push_back("n" + std::to_string(i));
+  for (std::size_t i = many(Key::kMetadata, sizeof(MetadataRequest::Topic)); i > 0; --i)
+    names.push_back("n" + std::to_string(i));
   metadata.topics.emplace();
   for (const std::string& name : names) metadata.topics->push_back({{}, name});
   EXPECT_TRUE(ask<MetadataResponse>(9, metadata));
@@ -273,13 +157,80 @@ TEST_F(KafkaRepeats, AFetchOfTooManyTopicsEndsTheConnection) {
 }
 
 TEST_F(KafkaRepeats, WhatWasDecodedOfAWaitingFetchIsCounted) {
-  constexpr std::size_t kPartitions = 10'000;
-  send(11, waits_long(1, std::vector<FetchRequest::Partition>(kPartitions)));
+  make_wide();
+  constexpr std::size_t kPartitions = testing::kWidePartitions;
+  FetchRequest request = waits_long(1, std::vector<FetchRequest::Partition>(kPartitions));
+  request.topics[0].topic = "wide";
+  for (std::size_t i = 0; i < kPartitions; ++i)
+    request.topics[0].partitions[i].partition = static_cast<std::int32_t>(i);
+  send(11, request);
   ASSERT_EQ(broker->counters().fetches_waiting, 1u);
   EXPECT_GT(connection->bytes(), kPartitions * (30 + sizeof(FetchRequest::Partition)));
   EXPECT_EQ(broker->counters().bytes, connection->bytes());
   connection.reset();
   EXPECT_EQ(broker->counters().bytes, 0u);
+}
+
+TEST_F(KafkaRepeats, APartitionIsFetchedOnceAndAsItWasAskedForLast) {
+  log::BatchBuilder batch;
+  batch.add(memory.clock.now(), "k", std::string(1000, 'v'));
+  const TopicPartition t{kTopic, PartitionIndex(0)};
+  ASSERT_TRUE(memory.log->append(t, batch.seal(Offset(0), Epoch(0)), Epoch(0), nullptr).ok());
+  memory.log->pump();
+  const auto asks = [](std::int64_t offset) {
+    FetchRequest::Partition wanted;
+    wanted.fetch_offset = offset;
+    wanted.partition_max_bytes = 1 << 20;
+    return wanted;
+  };
+  for (const std::int16_t version : {std::int16_t{11}, std::int16_t{13}}) {
+    FetchRequest request;
+    request.max_bytes = 1 << 20;
+    const Uuid id = version >= 13 ? topic_uuid(*cluster.view(), kTopic) : Uuid();
+    const std::string_view name = version >= 13 ? "" : "t";
+    request.topics.push_back({name, id, std::vector<FetchRequest::Partition>(kOften, asks(99))});
+    request.topics.push_back({name, id, {asks(1), asks(0)}});
+    const std::uint64_t before = broker->counters().fetched_bytes;
+    const auto response = ask<FetchResponse>(version, request).value();
+    ASSERT_EQ(response.responses.size(), 1u);
+    ASSERT_EQ(response.responses[0].partitions.size(), 1u);
+    EXPECT_EQ(response.responses[0].partitions[0].error_code, ErrorCode::kNone);
+    EXPECT_EQ(response.responses[0].partitions[0].high_watermark, 1);
+    EXPECT_GT(response.responses[0].partitions[0].records.size(), 1000u);
+    EXPECT_LT(broker->counters().fetched_bytes - before, 2000u);
+  }
+}
+
+TEST_F(KafkaRepeats, PartitionsThatAreNotRepeatedAreFetchedInTheirOrder) {
+  FetchRequest request;
+  for (const std::int32_t partition : {5, 0, 5, 3, 0, 4}) {
+    request.topics.push_back({"absent", {}, std::vector<FetchRequest::Partition>(1)});
+    request.topics.back().partitions[0].partition = partition;
+  }
+  request.topics.push_back({"t", {}, std::vector<FetchRequest::Partition>(1)});
+  const auto response = ask<FetchResponse>(11, request).value();
+  std::string told;
+  for (const auto& topic : response.responses)
+    for (const auto& part : topic.partitions)
+      told += std::string(topic.topic) + std::to_string(part.partition_index) + " ";
+  EXPECT_EQ(told, "absent5 absent0 absent3 absent4 t0 ");
+}
+
+TEST_F(KafkaRepeats, AnOffsetIsNotLookedUpForAPartitionThatIsNamedTwice) {
+  for (const std::int16_t version : {std::int16_t{1}, std::int16_t{7}}) {
+    ListOffsetsRequest request;
+    request.topics.push_back({"t", std::vector<ListOffsetsRequest::Partition>(kOften)});
+    request.topics.push_back({"wide", {{7, -1, -1}}});
+    request.topics.push_back({"t", std::vector<ListOffsetsRequest::Partition>(kOften)});
+    const auto response = ask<ListOffsetsResponse>(version, request).value();
+    ASSERT_EQ(response.topics.size(), 2u);
+    ASSERT_EQ(response.topics[0].partitions.size(), 1u);
+    EXPECT_EQ(response.topics[0].partitions[0].error_code, ErrorCode::kInvalidRequest);
+    EXPECT_EQ(response.topics[0].partitions[0].offset, -1);
+    EXPECT_EQ(response.topics[1].name, "wide");
+    ASSERT_EQ(response.topics[1].partitions.size(), 1u);
+    EXPECT_NE(response.topics[1].partitions[0].error_code, ErrorCode::kInvalidRequest);
+  }
 }
 
 }  // namespace

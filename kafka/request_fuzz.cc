@@ -14,7 +14,7 @@ namespace {
 template <class M>
 void read_and_write(const Request& request) {
   M message;
-  if (!decode(message, request.version, request.body, {.array_bytes_max = std::size_t{64} << 20}).ok())
+  if (!decode(message, request.version, request.body, {.array_bytes_max = array_bytes_max(M::kId.key)}).ok())
     return;
   const std::string text = dump(message, request.version);
   Writer out;

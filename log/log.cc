@@ -168,6 +168,8 @@ Status Log::Impl::delete_topic(TopicId topic) {
   {
     // A checkpoint under way may still hold them; it ends first.
     const std::lock_guard one(checkpoint_mutex_);
+    // No other drops the journal's record of the deletion before the list on the disk has it.
+    list_outdated_ = true;
     const std::lock_guard lock(shards_mutex_);
     for (const ShardRef& shard : gone) shards_.erase(shard->id);
   }
@@ -179,7 +181,9 @@ Status Log::Impl::delete_topic(TopicId topic) {
   const std::lock_guard cleaning(cleaning_mutex_);  // it ends soon, or has ended
   for (const ShardRef& shard : gone) AFDG_TRY(fs_.remove_all(path(kPartitionsDirectory) + "/" + shard->name));
   AFDG_TRY(fs_.sync_directory(path(kPartitionsDirectory)));
-  AFDG_TRY(write_list());
+  const Status written = write_list();
+  if (written.code() == Code::kDiskFull) note_disk_full();  // it is written once there is room
+  AFDG_TRY(written);
   return checkpoint(false);
 }
 

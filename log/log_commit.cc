@@ -51,6 +51,8 @@ void Log::Impl::fatal(const Error& error) {
     const std::lock_guard lock(failure_mutex_);
     if (!failure_.ok()) return;
     failure_ = fail(Code::kIo, "the log stopped after a failed file operation: " + error.text());
+    // Now, not after a handler that returns: another thread that fails as well must not go on meanwhile.
+    failed_.store(true);
   }
   if (options_.fatal) {
     options_.fatal(error);
@@ -58,7 +60,6 @@ void Log::Impl::fatal(const Error& error) {
     std::fprintf(stderr, "afdg: a write or sync failed and is never retried: %s\n", error.text().c_str());
     std::abort();
   }
-  failed_.store(true);
   {
     const std::lock_guard lock(queue_mutex_);
     commit_blocked_ = false;

@@ -117,7 +117,7 @@ bool Log::Impl::maintain(bool idle) {
     }
   }
   if (!disk_full_ && disk_low()) note_disk_full();
-  if (disk_full_) try_resume();
+  if (disk_full_ || list_outdated_) try_resume();
   look_for_drops();
   bool due = false;
   bool grows = false;
@@ -259,7 +259,9 @@ Status Log::Impl::checkpoint(bool clean) {
   }
   if (list_outdated_) {
     return fail(Code::kDiskFull,
-                path(kListFile) + ": the disk is full, so deleted topics are still listed: free space");
+                path(kListFile) +
+                    ": deleted topics are still listed: it is written when the deletion ends, or "
+                    "once the disk has room: free space");
   }
   // 1. What is committed, as of one commit.
   RecoveryPoint point;

@@ -9,6 +9,7 @@
 
 #include "base/codec.h"
 #include "log/batch.h"
+#include "log/testing/memory_log.h"
 #include "store/testing/fault_file_system.h"
 
 namespace afdg::log {
@@ -22,13 +23,7 @@ constexpr RegionStreams kRegion{
     {TopicId(1), PartitionIndex(0)}, {TopicId(2), PartitionIndex(0)}, {TopicId(3), PartitionIndex(0)}};
 
 LogOptions small() {
-  LogOptions o;
-  o.directory = "/log";
-  o.journal_bytes = 256u << 10;
-  o.journal_initial_bytes = 256u << 10;
-  o.reserve_bytes = 16u << 10;
-  o.threads = LogThreads::kNone;
-  o.fatal = [](const Error&) {};
+  LogOptions o = testing::small_log();
   o.journal_id = 5;
   return o;
 }

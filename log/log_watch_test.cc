@@ -9,6 +9,7 @@
 
 #include "log/batch.h"
 #include "log/log.h"
+#include "log/testing/memory_log.h"
 #include "store/testing/fault_file_system.h"
 
 namespace afdg::log {
@@ -37,12 +38,7 @@ struct Watched : ::testing::Test {
   std::unique_ptr<Log::Watcher> watcher;
 
   void SetUp() override {
-    options.directory = "/log";
-    options.journal_bytes = 256u << 10;
-    options.journal_initial_bytes = 256u << 10;
-    options.reserve_bytes = 16u << 10;
-    options.threads = LogThreads::kNone;
-    options.fatal = [](const Error&) {};
+    options = testing::small_log();
     open();
   }
   void open() {

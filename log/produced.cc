@@ -101,10 +101,7 @@ Result<ProducedBatch> validate_produced(std::string_view bytes, const ProducedLi
   RecordView record;
   std::int64_t index = 0;
   for (; reader.next(record); ++index) {
-    if (limits.keys_required && !record.key) {
-      return invalid("record " + std::to_string(index) +
-                     " has no key, and the topic is compacted: give each record a key");
-    }
+    if (!record.key && out.first_without_key < 0) out.first_without_key = static_cast<std::int32_t>(index);
     const std::int64_t timestamp = record.timestamp.time_since_epoch().count();
     if (timestamp == -1) continue;  // no timestamp
     out.records_max_timestamp = std::max(out.records_max_timestamp, timestamp);
@@ -112,6 +109,29 @@ Result<ProducedBatch> validate_produced(std::string_view bytes, const ProducedLi
         out.records_min_timestamp == -1 ? timestamp : std::min(out.records_min_timestamp, timestamp);
   }
   if (!reader.status().ok()) return invalid(reader.status().error().text());
+  if (limits.keys_required && out.first_without_key >= 0) {
+    return invalid("record " + std::to_string(out.first_without_key) +
+                   " has no key, and the topic is compacted: give each record a key");
+  }
+  return out;
+}
+
+RefusedRecords refused_records(const BatchView& batch, const RecordLimits& limits, std::size_t named_max,
+                               std::string& buffer) {
+  RefusedRecords out;
+  const auto unpacked = unpack_records(batch, buffer, limits.unpacked_bytes_max);
+  if (!unpacked.ok()) return out;
+  RecordReader reader(batch, *unpacked);
+  RecordView record;
+  for (std::int32_t index = 0; reader.next(record); ++index) {
+    const bool has_key = record.key.has_value() || !limits.keys_required;
+    const std::int64_t timestamp = record.timestamp.time_since_epoch().count();
+    const bool in_time = timestamp == -1 || (timestamp >= limits.time_min && timestamp <= limits.time_max);
+    if (has_key && in_time) continue;
+    ++out.count;
+    out.times = out.times || has_key;
+    if (out.records.size() < named_max) out.records.push_back({index, has_key, timestamp});
+  }
   return out;
 }
 

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -26,6 +28,8 @@ struct ProducedBatch {
   std::int64_t records_max_timestamp = -1;
   /// The smallest timestamp of those that have one; -1 when none has.
   std::int64_t records_min_timestamp = -1;
+  /// The first record without a key; -1 when each has one.
+  std::int32_t first_without_key = -1;
 };
 
 /// Checks every rule for a batch that a client produced; `bytes` is exactly one batch. Whatever its base
@@ -38,5 +42,27 @@ struct ProducedBatch {
 ///   kInvalidRecord           anything else; the same batch never passes
 Result<ProducedBatch> validate_produced(std::string_view bytes, const ProducedLimits& limits,
                                         std::string& buffer);
+
+/// What a topic demands of each record; a record without a timestamp (-1) has none to be judged.
+struct RecordLimits {
+  bool keys_required = false;
+  std::int64_t time_min = std::numeric_limits<std::int64_t>::min();
+  std::int64_t time_max = std::numeric_limits<std::int64_t>::max();
+  std::size_t unpacked_bytes_max = kUnpackedBytesMax;  ///< as for validate_produced()
+};
+/// The records of a batch that a topic does not take (KIP-467).
+struct RefusedRecords {
+  struct Record {
+    std::int32_t index = 0;  ///< in the batch
+    bool has_key = false;    ///< or it lacks one that it needs; its time is not looked at then
+    std::int64_t timestamp = -1;
+  };
+  std::vector<Record> records;  ///< the first ones
+  std::int64_t count = 0;       ///< of all of them
+  bool times = false;           ///< the time of one is wrong
+};
+/// Precondition: validate_produced() took the batch. Bounds: names `named_max`, and unpacks into `buffer`.
+RefusedRecords refused_records(const BatchView& batch, const RecordLimits& limits, std::size_t named_max,
+                               std::string& buffer);
 
 }  // namespace afdg::log

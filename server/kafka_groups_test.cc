@@ -1,6 +1,5 @@
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -11,6 +10,7 @@
 
 #include "kafka/broker/broker.h"
 #include "kafka/broker/groups.h"
+#include "kafka/testing/loop.h"
 #include "log/log.h"
 #include "store/testing/fault_file_system.h"
 
@@ -19,28 +19,10 @@ namespace afdg::kafka {
 namespace {
 
 namespace groups = log::groups;
+using testing::TestLoop;
 using Errors = groups::Errors;
 
 constexpr NodeId kSelf{1}, kOther{2};
-
-class TestLoop final : public Loop {
- public:
-  void post(std::function<void()> task) override { tasks_.push_back(std::move(task)); }
-  std::uint64_t after(std::chrono::milliseconds, std::function<void()>) override { return ++last_; }
-  void cancel(std::uint64_t) override {}
-  [[nodiscard]] bool here() const noexcept override { return true; }
-  void run() {
-    while (!tasks_.empty()) {
-      const auto task = std::move(tasks_.front());
-      tasks_.pop_front();
-      task();
-    }
-  }
-
- private:
-  std::deque<std::function<void()>> tasks_;
-  std::uint64_t last_ = 0;
-};
 
 class TestCluster final : public Cluster {
  public:

@@ -270,7 +270,9 @@ void Groups::note_bounds() {
        "partitions in one commit: commit fewer at once"},
       {Limit::kGroupOffsets, options.offsets_max,
        "offsets of all groups: delete groups that nobody needs (afdg group delete)"},
-      {Limit::kReplyBytes, options.reply_bytes_max, "bytes of one answer: ask for fewer groups at once"},
+      {Limit::kReplyBytes, options.reply_bytes_max,
+       "bytes of one answer: ask for fewer groups at once, or for "
+       "some topics of one"},
   }};
   const auto& refusals = coordinator_->refusals();
   for (std::size_t i = 0; i < bounds.size(); ++i) {

@@ -43,6 +43,8 @@ class Groups {
   using Ask = std::function<void(Coordinator&, log::groups::RequestToken, log::groups::Now)>;
   using Answer = std::function<void(Body&&)>;
   [[nodiscard]] ErrorCode with(const Ask& ask, Answer reply);
+  /// Drops `reply` of a request whose client is gone, and with it what that keeps.
+  void forget(log::groups::RequestToken token) { waiting_.erase(token); }
 
   /// Looks at which topics are gone, or were made anew under their old name. To be called when the broker
   /// begins and after each change of Cluster::view(): who looks later may see a topic that was made anew

@@ -15,7 +15,8 @@ using Handler = void (*)(Broker& broker, const CallPtr& call);
 /// Decodes the request into `message`, or hangs up and gives false.
 template <class M>
 [[nodiscard]] bool decode_or_hang_up(Call& call, M& message) {
-  const Status decoded = decode(message, call.version(), call.request().body);
+  const Status decoded =
+      decode(message, call.version(), call.request().body, {.array_bytes_max = array_bytes_max(M::kId.key)});
   if (decoded.ok()) return true;
   call.hang_up(decoded.error().text());
   return false;

@@ -36,32 +36,34 @@ void handlers::join_group(Broker& broker, const CallPtr& call) {
   join.rebalance_timeout = std::chrono::milliseconds(request.rebalance_timeout_ms);
   join.member_id_required = call->version() >= 4;
   join.skip_assignment_known = call->version() >= 9;
-  const ErrorCode code =
-      broker.groups().with([&](Groups::Coordinator& coordinator, log::groups::RequestToken token,
-                               log::groups::Now now) { coordinator.join(token, std::move(join), now); },
-                           [&broker, call, group = join.group](Groups::Body&& body) {
-                             const auto& joined = std::get<log::groups::JoinReply>(body);
-                             broker.groups().note_refusal(joined.error, group, call->host());
-                             JoinGroupResponse response;
-                             response.error_code = error_code(joined.error);
-                             response.generation_id = joined.generation;
-                             if (joined.protocol_type) response.protocol_type = *joined.protocol_type;
-                             if (joined.protocol_name) {
-                               response.protocol_name = *joined.protocol_name;
-                             } else if (call->version() < 7) {
-                               response.protocol_name = "";
-                             }
-                             response.leader = joined.leader;
-                             response.skip_assignment = joined.skip_assignment;
-                             response.member_id = joined.member_id;
-                             for (const auto& member : joined.members) {
-                               auto& out = response.members.emplace_back();
-                               out.member_id = member.member_id;
-                               if (member.instance_id) out.group_instance_id = *member.instance_id;
-                               out.metadata = member.metadata;
-                             }
-                             call->reply(response);
-                           });
+  const ErrorCode code = broker.groups().with(
+      [&](Groups::Coordinator& coordinator, log::groups::RequestToken token, log::groups::Now now) {
+        call->when_abandoned([&broker, token] { broker.groups().forget(token); });
+        coordinator.join(token, std::move(join), now);
+      },
+      [&broker, call, group = std::string(request.group_id)](Groups::Body&& body) {
+        const auto& joined = std::get<log::groups::JoinReply>(body);
+        broker.groups().note_refusal(joined.error, group, call->host());
+        JoinGroupResponse response;
+        response.error_code = error_code(joined.error);
+        response.generation_id = joined.generation;
+        if (joined.protocol_type) response.protocol_type = *joined.protocol_type;
+        if (joined.protocol_name) {
+          response.protocol_name = *joined.protocol_name;
+        } else if (call->version() < 7) {
+          response.protocol_name = "";
+        }
+        response.leader = joined.leader;
+        response.skip_assignment = joined.skip_assignment;
+        response.member_id = joined.member_id;
+        for (const auto& member : joined.members) {
+          auto& out = response.members.emplace_back();
+          out.member_id = member.member_id;
+          if (member.instance_id) out.group_instance_id = *member.instance_id;
+          out.metadata = member.metadata;
+        }
+        call->reply(response);
+      });
   if (code != ErrorCode::kNone) refuse(code);
 }
 

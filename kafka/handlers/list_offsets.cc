@@ -1,6 +1,8 @@
 #include "kafka/messages/list_offsets.h"
 
 #include <algorithm>
+#include <map>
+#include <string_view>
 #include <utility>
 
 #include "kafka/handlers/handlers.h"
@@ -59,6 +61,19 @@ Result<Found> at_max_time(log::Log& log, TopicPartition partition, Offset start,
   return first.offset < 0 ? Found{most->offset.value(), time} : first;
 }
 
+using Times = std::map<std::pair<std::string_view, std::int32_t>, std::size_t>;
+
+/// How often the request names each partition, which can cost a read of the log; empty when each comes once.
+Times times_asked(const ListOffsetsRequest& request) {
+  Times times;
+  bool repeats = false;
+  for (const auto& topic : request.topics)
+    for (const auto& wanted : topic.partitions)
+      repeats = ++times[{topic.name, wanted.partition_index}] > 1 || repeats;
+  if (!repeats) times.clear();
+  return times;
+}
+
 }  // namespace
 
 void handlers::list_offsets(Broker& broker, const CallPtr& call) {
@@ -66,12 +81,20 @@ void handlers::list_offsets(Broker& broker, const CallPtr& call) {
   if (!decode_or_hang_up(*call, request)) return;
   const auto view = broker.cluster().view();
   ListOffsetsResponse response;
+  Times times = times_asked(request);
   for (const auto& topic : request.topics) {
     auto& out = response.topics.emplace_back();
     out.name = topic.name;
     for (const auto& wanted : topic.partitions) {
+      const std::size_t asked =
+          times.empty() ? 1 : std::exchange(times[{topic.name, wanted.partition_index}], 0);
+      if (asked == 0) continue;  // was told that it is named twice
       auto& part = out.partitions.emplace_back();
       part.partition_index = wanted.partition_index;
+      if (asked > 1) {
+        part.error_code = ErrorCode::kInvalidRequest;
+        continue;
+      }
       const Place place = find_partition(*view, topic.name, wanted.partition_index);
       part.error_code = place.error;
       if (part.error_code == ErrorCode::kNone)
@@ -116,6 +139,7 @@ void handlers::list_offsets(Broker& broker, const CallPtr& call) {
           part.old_style_offsets.push_back(ends->start.value());
       }
     }
+    if (out.partitions.empty() && !topic.partitions.empty()) response.topics.pop_back();
   }
   call->reply(response);
 }

@@ -100,7 +100,8 @@ void handlers::offset_fetch(Broker& broker, const CallPtr& call) {
       } else {
         // Version 1 has no place for it, and nothing at all would mean that nothing is stored.
         if (group.error == log::groups::Errors::kPolicyViolation && call->version() < 2)
-          return call->hang_up("an OffsetFetch of too many partitions: ask for fewer at once");
+          return call->hang_up(
+              "an OffsetFetch of too many partitions, or too much metadata: ask for fewer at once");
         response.error_code = error_code(group.error);
         fill(group, response.topics);
         if (group.error != log::groups::Errors::kNone && call->version() < 2)

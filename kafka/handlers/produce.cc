@@ -1,6 +1,8 @@
 #include "kafka/messages/produce.h"
 
 #include <algorithm>
+#include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +22,7 @@ struct Produced {
   ProduceResponse response;
   std::size_t left = 1;  ///< appends under way, and one for the handler itself
   bool failed = false;
+  std::size_t records_named = 0;  ///< in the errors of all partitions
 
   ProduceResponse::Partition& at(std::size_t topic, std::size_t partition) {
     return response.responses[topic].partition_responses[partition];
@@ -92,30 +95,73 @@ ErrorCode send_error(Code code) noexcept {
   return code == Code::kCorrupt ? ErrorCode::kKafkaStorageError : produce_error(code);
 }
 
-/// The batch's times as the topic's settings want them (KIP-32, KIP-937). Gives other bytes when it must
-/// change them; `append_time` then holds what the client is told.
-Result<std::string_view> with_times(Broker& broker, Call& call, const TopicSettings& settings,
-                                    const log::ProducedBatch& valid, std::int64_t& append_time) {
-  const std::int64_t now = broker.clock().now().time_since_epoch().count();
+/// What the topic's settings demand of each record (KIP-937).
+log::RecordLimits record_limits(const TopicSettings& settings, std::int64_t now) {
+  log::RecordLimits limits;
+  limits.keys_required = settings.cleanup_compact;
+  limits.unpacked_bytes_max =
+      std::max(static_cast<std::size_t>(settings.max_message_bytes), log::kUnpackedBytesMax);
+  if (settings.log_append_time) return limits;
+  limits.time_min = now - settings.timestamp_before_max_ms;
+  limits.time_max = settings.timestamp_after_max_ms > std::numeric_limits<std::int64_t>::max() - now
+                        ? std::numeric_limits<std::int64_t>::max()
+                        : now + settings.timestamp_after_max_ms;
+  return limits;
+}
+
+bool takes_all(const log::ProducedBatch& valid, const log::RecordLimits& limits) noexcept {
+  return (!limits.keys_required || valid.first_without_key < 0) &&
+         valid.records_max_timestamp <= limits.time_max &&
+         (valid.records_min_timestamp == -1 || valid.records_min_timestamp >= limits.time_min);
+}
+
+/// Why a topic does not take that record.
+std::string why_refused(const log::RefusedRecords::Record& record, const TopicSettings& settings,
+                        const log::RecordLimits& limits) {
+  if (!record.has_key) return "a record without a key, and the topic is compacted: give each record a key";
+  const bool late = record.timestamp > limits.time_max;
+  return "record time " + std::to_string(record.timestamp) + " ms is more than " +
+         std::to_string(late ? settings.timestamp_after_max_ms : settings.timestamp_before_max_ms) + " ms " +
+         (late ? "after" : "before") +
+         " the node's: correct the clock, or raise the topic's message.timestamp." +
+         (late ? "after" : "before") + ".max.ms";
+}
+
+/// Says of each record that its topic does not take why not (KIP-467).
+void refuse_records(Produced& produced, std::size_t topic, std::size_t partition,
+                    const TopicSettings& settings, const log::RecordLimits& limits,
+                    const log::RefusedRecords& refused) {
+  Call& call = *produced.call;
+  auto& answer = produced.at(topic, partition);
+  std::string_view no_key;
+  for (const auto& record : refused.records) {
+    auto& error = answer.record_errors.emplace_back();
+    error.batch_index = record.index;
+    if (!record.has_key && !no_key.empty()) {
+      error.batch_index_error_message = no_key;
+      continue;
+    }
+    error.batch_index_error_message = call.keep(why_refused(record, settings, limits));
+    if (!record.has_key) no_key = *error.batch_index_error_message;
+  }
+  produced.records_named += refused.records.size();
+  std::string text = std::to_string(refused.count) + " of the batch's records cannot be taken, so none is";
+  if (!refused.records.empty())
+    text += "; record " + std::to_string(refused.records[0].index) + ": " +
+            why_refused(refused.records[0], settings, limits);
+  produced.refuse(topic, partition, refused.times ? ErrorCode::kInvalidTimestamp : ErrorCode::kInvalidRecord,
+                  std::move(text));
+}
+
+/// The batch's times as the topic's settings want them (KIP-32). Gives other bytes when it must change them;
+/// `append_time` then holds what the client is told.
+std::string_view with_times(Call& call, const TopicSettings& settings, const log::ProducedBatch& valid,
+                            std::int64_t now, std::int64_t& append_time) {
   std::int64_t stamp = valid.records_max_timestamp;
   if (settings.log_append_time) {
     append_time = stamp = now;
-  } else {
-    const auto outside = [](std::int64_t time, std::string_view side, std::string_view key,
-                            std::int64_t limit) {
-      return fail(Code::kInvalidTimestamp, "record time " + std::to_string(time) + " ms is more than " +
-                                               std::to_string(limit) + " ms " + std::string(side) +
-                                               " the node's: correct the clock, or raise the topic's " +
-                                               std::string(key));
-    };
-    if (valid.records_max_timestamp - now > settings.timestamp_after_max_ms)
-      return outside(valid.records_max_timestamp, "after", "message.timestamp.after.max.ms",
-                     settings.timestamp_after_max_ms);
-    if (valid.records_min_timestamp != -1 &&
-        valid.records_min_timestamp < now - settings.timestamp_before_max_ms)
-      return outside(valid.records_min_timestamp, "before", "message.timestamp.before.max.ms",
-                     settings.timestamp_before_max_ms);
-    if (stamp == valid.batch.max_timestamp()) return valid.batch.bytes();
+  } else if (stamp == valid.batch.max_timestamp()) {
+    return valid.batch.bytes();
   }
   std::string bytes(valid.batch.bytes());
   log::restamp_time(bytes.data(), bytes.size(), stamp, settings.log_append_time);
@@ -124,7 +170,7 @@ Result<std::string_view> with_times(Broker& broker, Call& call, const TopicSetti
 
 /// That these bytes are one batch which the topic takes.
 Result<log::ProducedBatch> check(const Call& call, const TopicSettings& settings, std::string_view records,
-                                 std::size_t unpacked_bytes_max, std::string& unpacked) {
+                                 std::size_t unpacked_bytes_max, bool keys_required, std::string& unpacked) {
   const auto bytes_max = static_cast<std::size_t>(settings.max_message_bytes);
   if (records.empty()) return fail(Code::kInvalidArgument, "no record batch for this partition");
   // The formats before 2 (KIP-98) cannot become sound by being sent again, as CORRUPT_MESSAGE would have it.
@@ -134,7 +180,7 @@ Result<log::ProducedBatch> check(const Call& call, const TopicSettings& settings
   log::ProducedLimits limits;
   limits.batch_bytes_max = bytes_max;
   limits.unpacked_bytes_max = std::max(bytes_max, unpacked_bytes_max);
-  limits.keys_required = settings.cleanup_compact;
+  limits.keys_required = keys_required;
   auto valid = log::validate_produced(records, limits, unpacked);
   if (valid.ok() && valid->batch.codec() == log::Codec::kZstd && call.version() < 7)
     return fail(Code::kUnsupportedCompression, "zstd needs Produce version 7");
@@ -147,7 +193,8 @@ Status send(Broker& broker, const std::shared_ptr<Produced>& produced, const Pla
   if (broker.grids() == nullptr) return fail(Code::kPermissionDenied, "this node has no regions");
   std::string unpacked;
   AFDG_ASSIGN(const log::ProducedBatch valid,
-              check(*produced->call, place.topic->settings, records, kGridUnpackedBytesMax, unpacked));
+              check(*produced->call, place.topic->settings, records, kGridUnpackedBytesMax,
+                    place.topic->settings.cleanup_compact, unpacked));
   std::string batch(records);
   if (valid.batch.codec() != log::Codec::kNone) {
     batch.resize(log::batch_layout::kHeaderBytes);
@@ -185,15 +232,28 @@ struct Checked {
   std::int64_t append_time = -1;
 };
 
-Result<Checked> check_append(Broker& broker, Call& call, const Place& place, std::string_view records,
-                             std::size_t topic, std::size_t partition) {
+constexpr std::size_t kRecordsNamedMax = 1000;  // in the answer to one request
+
+/// Nothing when it is refused.
+std::optional<Checked> check_append(Broker& broker, Produced& produced, const Place& place,
+                                    std::string_view records, std::size_t topic, std::size_t partition) {
   const TopicSettings& settings = place.topic->settings;
   static thread_local std::string unpacked;  // kept over many batches, not when one was large
-  const auto checked = check(call, settings, records, log::kUnpackedBytesMax, unpacked);
+  const auto valid = check(*produced.call, settings, records, log::kUnpackedBytesMax, false, unpacked);
+  const std::int64_t now = broker.clock().now().time_since_epoch().count();
+  const log::RecordLimits limits = record_limits(settings, now);
+  std::optional<Checked> out;
+  if (!valid.ok()) {
+    produced.refuse(topic, partition, produce_error(valid.code()), valid.error().text());
+  } else if (!takes_all(*valid, limits)) {
+    const std::size_t named_max = kRecordsNamedMax - std::min(kRecordsNamedMax, produced.records_named);
+    refuse_records(produced, topic, partition, settings, limits,
+                   log::refused_records(valid->batch, limits, named_max, unpacked));
+  } else {
+    out.emplace(Checked{.topic = topic, .partition = partition, .place = place, .stored = {}});
+    out->stored = with_times(*produced.call, settings, *valid, now, out->append_time);
+  }
   if (unpacked.capacity() > kUnpackedBytesKept) std::string().swap(unpacked);
-  AFDG_ASSIGN(const log::ProducedBatch valid, checked);
-  Checked out{.topic = topic, .partition = partition, .place = place, .stored = {}};
-  AFDG_ASSIGN(out.stored, with_times(broker, call, settings, valid, out.append_time));
   return out;
 }
 
@@ -276,11 +336,8 @@ void handlers::produce(Broker& broker, const CallPtr& call) {
       } else if (to_agents) {
         if (const Status taken = send(broker, produced, place, data.records.bytes(), t, p); !taken.ok())
           produced->refuse(t, p, produce_error(taken.code()), taken.error().text());
-      } else if (auto checked = check_append(broker, *call, place, data.records.bytes(), t, p);
-                 checked.ok()) {
+      } else if (auto checked = check_append(broker, *produced, place, data.records.bytes(), t, p)) {
         ready.push_back(*checked);
-      } else {
-        produced->refuse(t, p, produce_error(checked.code()), checked.error().text());
       }
     }
   }

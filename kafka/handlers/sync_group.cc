@@ -29,18 +29,20 @@ void handlers::sync_group(Broker& broker, const CallPtr& call) {
   if (request.protocol_name) sync.protocol_name = std::string(*request.protocol_name);
   for (const auto& one : request.assignments)
     sync.assignments.push_back({std::string(one.member_id), std::string(one.assignment)});
-  const ErrorCode code =
-      broker.groups().with([&](Groups::Coordinator& coordinator, log::groups::RequestToken token,
-                               log::groups::Now now) { coordinator.sync(token, std::move(sync), now); },
-                           [call](Groups::Body&& body) {
-                             const auto& synced = std::get<log::groups::SyncReply>(body);
-                             SyncGroupResponse response;
-                             response.error_code = error_code(synced.error);
-                             if (synced.protocol_type) response.protocol_type = *synced.protocol_type;
-                             if (synced.protocol_name) response.protocol_name = *synced.protocol_name;
-                             response.assignment = synced.assignment;
-                             call->reply(response);
-                           });
+  const ErrorCode code = broker.groups().with(
+      [&](Groups::Coordinator& coordinator, log::groups::RequestToken token, log::groups::Now now) {
+        call->when_abandoned([&broker, token] { broker.groups().forget(token); });
+        coordinator.sync(token, std::move(sync), now);
+      },
+      [call](Groups::Body&& body) {
+        const auto& synced = std::get<log::groups::SyncReply>(body);
+        SyncGroupResponse response;
+        response.error_code = error_code(synced.error);
+        if (synced.protocol_type) response.protocol_type = *synced.protocol_type;
+        if (synced.protocol_name) response.protocol_name = *synced.protocol_name;
+        response.assignment = synced.assignment;
+        call->reply(response);
+      });
   if (code != ErrorCode::kNone) refuse(code);
 }
 

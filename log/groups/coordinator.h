@@ -31,16 +31,19 @@ struct Options {
   std::size_t members_max = 10'000;  ///< group.max.size, members a group: GROUP_MAX_SIZE_REACHED
   /// Kafka has no such bounds; POLICY_VIOLATION is said.
   std::size_t groups_max = 100'000;
-  std::size_t name_bytes_max = 1024;           ///< of a group, instance, client, protocol or type
-  std::size_t protocols_max = 64;              ///< that one member offers
-  std::size_t metadata_bytes_max = 1 << 20;    ///< of all protocols of one member
-  std::size_t group_bytes_max = 8 << 20;       ///< of a group's record: it must fit one batch (16 MiB)
+  std::size_t name_bytes_max = 1024;         ///< of a group, instance, client, protocol or type
+  std::size_t protocols_max = 64;            ///< that one member offers
+  std::size_t metadata_bytes_max = 1 << 20;  ///< of all protocols of one member
+  /// Of a group's members with all their protocols: its record, with one of them, must fit a batch (16 MiB).
+  std::size_t group_bytes_max = 8 << 20;
   std::size_t commit_partitions_max = 50'000;  ///< in one commit, offset delete, or fetch of a group
   std::size_t offsets_max = 5'000'000;         ///< stored or being stored, all groups together
 
   /// An answer that has so much gets no more groups: COORDINATOR_LOAD_IN_PROGRESS, which clients ask again
   /// for.
   std::size_t reply_bytes_max = 64 << 20;
+  /// Of the offsets of one group in an answer: POLICY_VIOLATION, for it would not fit the next one either.
+  std::size_t group_reply_bytes_max = 64 << 20;
 
   /// Whether these can hold together: what fits the bounds must fit a record. Errors: kInvalidArgument.
   [[nodiscard]] Status validate() const;
@@ -51,10 +54,10 @@ enum class Bound : std::uint8_t {
   kNameBytes,         ///< Options::name_bytes_max
   kProtocols,         ///< protocols_max
   kMetadataBytes,     ///< metadata_bytes_max
-  kGroupBytes,        ///< group_bytes_max: of a group's record, or of one commit
+  kGroupBytes,        ///< group_bytes_max: of a group's members, or of one commit
   kCommitPartitions,  ///< commit_partitions_max
   kOffsets,           ///< offsets_max
-  kReplyBytes,        ///< reply_bytes_max: a group was left out of an answer
+  kReplyBytes,        ///< reply_bytes_max, group_reply_bytes_max: a group was left out of an answer
 };
 inline constexpr std::size_t kBounds = static_cast<std::size_t>(Bound::kReplyBytes) + 1;
 using Refusals = std::array<std::uint64_t, kBounds>;

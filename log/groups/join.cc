@@ -80,9 +80,7 @@ void Coordinator::Impl::join(RequestToken token, JoinRequest request, Now now) {
   }
   if (!group->supports(request.protocol_type, request.protocols))
     return refuse_join(token, Errors::kInconsistentGroupProtocol, request.member_id);
-  std::size_t metadata = 0;
-  for (const Protocol& p : request.protocols) metadata = std::max(metadata, p.metadata.size());
-  if (group->bytes() + metadata > options.group_bytes_max)
+  if (group->bytes_with(request) > options.group_bytes_max)
     return refuse_join(token, refused(Bound::kGroupBytes), request.member_id);
   is_new ? join_new(token, request, *group, now) : join_known(token, request, *group, now);
 }

@@ -306,6 +306,75 @@ TEST(GroupJoin, AFullGroupTakesNobody) {
   EXPECT_EQ(e.error(), Errors::kGroupMaxSizeReached) << "ids that wait count";
 }
 
+TEST(GroupJoin, AMemberIsCountedWithAllItsProtocols) {
+  Options options;
+  options.group_bytes_max = options.metadata_bytes_max = 4000;
+  Driver d(options);
+  TestMember a(d, "g", "a");
+  const auto wide = [](std::size_t bytes) {
+    std::vector<Protocol> protocols;
+    for (const char* name : {"p", "q", "r"}) protocols.push_back({name, std::string(bytes, 'm')});
+    return protocols;
+  };
+  a.protocols = wide(600);
+  a.join();
+  a.join();
+  d.pass(4s);
+  ASSERT_TRUE(a.joined());
+  TestMember b(d, "g", "b");
+  b.protocols = wide(600);
+  b.join();
+  EXPECT_EQ(b.error(), Errors::kPolicyViolation) << "twice 1800 bytes and names do not fit 4000";
+  EXPECT_EQ(d.coordinator->refusals()[static_cast<std::size_t>(Bound::kGroupBytes)], 1u);
+  EXPECT_EQ(a.heartbeat(), Errors::kNone) << "nothing changed";
+  // Empty ones are kept, too.
+  TestMember c(d, "g", "c");
+  c.protocols = wide(0);
+  for (int i = 0; i < 40; ++i) c.protocols.push_back({"n" + std::to_string(i), ""});
+  c.join();
+  EXPECT_EQ(c.error(), Errors::kPolicyViolation);
+}
+
+TEST(GroupJoin, AMemberOfAFullGroupMayJoinAgain) {
+  Options options;
+  options.group_bytes_max = options.metadata_bytes_max = 3000;
+  Driver d(options);
+  TestMember a(d, "g", "a");
+  TestMember s(d, "g", "s", "instance");
+  for (TestMember* m : {&a, &s}) {
+    m->protocols[0].metadata.resize(1100, 'm');
+    m->join();
+  }
+  a.join();
+  d.pass(10s);
+  ASSERT_TRUE(a.joined() && s.joined());
+  // Once more by id, and once more as the one whose place it takes: neither adds anything.
+  a.protocols[0].metadata.back() = 'n';
+  a.join();
+  EXPECT_EQ(a.error_or_none(), Errors::kNone);
+  s.id.clear();
+  s.join();
+  EXPECT_EQ(s.error_or_none(), Errors::kNone);
+  EXPECT_EQ(d.coordinator->refusals()[static_cast<std::size_t>(Bound::kGroupBytes)], 0u);
+  a.protocols[0].metadata.resize(2000, 'm');
+  a.join();
+  EXPECT_EQ(a.error(), Errors::kPolicyViolation);
+}
+
+TEST(GroupJoin, AsManyMembersAsThereCanBeWithTheAssignorsOfRealClientsFit) {
+  Driver d;
+  const Options options;
+  std::size_t refused = 0;
+  for (std::size_t i = 0; i < options.members_max; ++i) {
+    TestMember m(d, "a-group-of-ten-thousand", "consumer-" + std::to_string(i));
+    m.member_id_required = false;
+    m.protocols = {{"range", std::string(100, 'm')}, {"cooperative-sticky", std::string(120, 'm')}};
+    m.join();
+    refused += m.error_or_none() != Errors::kNone;
+  }
+  EXPECT_EQ(refused, 0u);
+}
+
 TEST(GroupJoin, AStaticMemberThatStartsAgainKeepsItsAssignmentWithoutARebalance) {
   for (const bool skip : {false, true}) {
     for (const bool of_leader : {false, true}) {

@@ -37,6 +37,10 @@ std::size_t count_partitions(const std::vector<FetchRequest::Topic>& topics) {
   return count;
 }
 
+FetchReply::Partition found(std::int32_t partition, const OffsetValue& v) {
+  return {partition, v.offset, v.leader_epoch, v.metadata, Errors::kNone};
+}
+
 /// Each topic once, and each of its partitions once.
 void merge_repeats(std::vector<FetchRequest::Topic>& topics) {
   std::map<std::string, std::size_t> places;
@@ -72,6 +76,49 @@ void merge_repeats(FetchRequest& request) {
 }
 
 }  // namespace
+
+std::size_t Coordinator::Impl::read_all(const Group& group, FetchReply::Group& answer) const {
+  std::size_t bytes = 0;
+  for (const auto& [topic, slots] : group.offsets) {
+    FetchReply::Topic& t = answer.topics.emplace_back();
+    t.topic = topic;
+    bytes += sizeof t + topic.size();
+    for (const auto& [partition, value] : slots) {
+      bytes += sizeof(FetchReply::Partition) + value.metadata.size();
+      if (bytes > options.group_reply_bytes_max) return bytes;
+      t.partitions.push_back(found(partition, value));
+    }
+  }
+  return bytes;
+}
+
+std::size_t Coordinator::Impl::read_topics(const Group* group, const std::vector<FetchRequest::Topic>& topics,
+                                           FetchReply::Group& answer) const {
+  std::size_t bytes = 0;
+  for (const FetchRequest::Topic& topic : topics) {
+    FetchReply::Topic& t = answer.topics.emplace_back();
+    t.topic = topic.topic;
+    bytes += sizeof t + topic.topic.size();
+    const std::map<std::int32_t, OffsetValue>* slots = nullptr;
+    if (group != nullptr) {
+      const auto it = group->offsets.find(topic.topic);
+      if (it != group->offsets.end()) slots = &it->second;
+    }
+    for (const std::int32_t partition : topic.partitions) {
+      bytes += sizeof(FetchReply::Partition);
+      const OffsetValue* value = nullptr;
+      if (slots != nullptr) {
+        const auto it = slots->find(partition);
+        if (it != slots->end()) value = &it->second;
+      }
+      if (value != nullptr) bytes += value->metadata.size();
+      if (bytes > options.group_reply_bytes_max) return bytes;
+      t.partitions.push_back(value != nullptr ? found(partition, *value)
+                                              : FetchReply::Partition{partition, -1, -1, {}, answer.error});
+    }
+  }
+  return bytes;
+}
 
 std::optional<Bound> Coordinator::Impl::commit_beyond(const CommitRequest& request) const {
   if (!name_fits(request.group)) return Bound::kNameBytes;
@@ -201,10 +248,6 @@ void Coordinator::Impl::apply_tombstone(const std::string& group) {
 FetchReply Coordinator::Impl::read_offsets(const FetchRequest& request) {
   FetchReply body;
   std::size_t bytes = 0;
-  const auto found = [&bytes](std::int32_t partition, const OffsetValue& v) {
-    bytes += v.metadata.size();
-    return FetchReply::Partition{partition, v.offset, v.leader_epoch, v.metadata, Errors::kNone};
-  };
   for (const FetchRequest::Group& asked : request.groups) {
     FetchReply::Group& answer = body.groups.emplace_back();
     answer.group = asked.group;
@@ -218,35 +261,14 @@ FetchReply Coordinator::Impl::read_offsets(const FetchRequest& request) {
       continue;
     }
     const Group* group = answer.error == Errors::kNone ? find(asked.group) : nullptr;
-    if (!asked.topics) {
-      if (group == nullptr) continue;
-      for (const auto& [topic, slots] : group->offsets) {
-        FetchReply::Topic& t = answer.topics.emplace_back();
-        t.topic = topic;
-        for (const auto& [partition, value] : slots) t.partitions.push_back(found(partition, value));
-        bytes += sizeof t + slots.size() * sizeof(FetchReply::Partition);
-      }
-      continue;
-    }
-    for (const FetchRequest::Topic& topic : *asked.topics) {
-      FetchReply::Topic& t = answer.topics.emplace_back();
-      t.topic = topic.topic;
-      const std::map<std::int32_t, OffsetValue>* slots = nullptr;
-      if (group != nullptr) {
-        auto it = group->offsets.find(topic.topic);
-        if (it != group->offsets.end()) slots = &it->second;
-      }
-      for (const std::int32_t partition : topic.partitions) {
-        const auto it =
-            slots == nullptr ? std::map<std::int32_t, OffsetValue>::const_iterator() : slots->find(partition);
-        if (slots == nullptr || it == slots->end()) {
-          t.partitions.push_back({partition, -1, -1, {}, answer.error});
-        } else {
-          t.partitions.push_back(found(partition, it->second));
-        }
-      }
-      bytes += sizeof t + topic.partitions.size() * sizeof(FetchReply::Partition);
-    }
+    const std::size_t read = asked.topics       ? read_topics(group, *asked.topics, answer)
+                             : group != nullptr ? read_all(*group, answer)
+                                                : 0;
+    bytes += read;
+    if (read <= options.group_reply_bytes_max) continue;
+    static_cast<void>(refused(Bound::kReplyBytes));
+    answer.error = Errors::kPolicyViolation;
+    answer.topics = {};
   }
   return body;
 }

@@ -247,6 +247,36 @@ TEST(GroupOffsets, BoundsOfACommit) {
   EXPECT_EQ(refused(Bound::kOffsets), 1u);
 }
 
+TEST(GroupOffsets, TheOffsetsOfOneGroupInAnAnswerAreBounded) {
+  Options options;
+  options.group_reply_bytes_max = 3000;
+  Driver d(options);
+  for (const char* topic : {"t", "u"}) {
+    CommitRequest r = simple("g", topic, 0, 7);
+    r.topics[0].partitions[0].metadata = std::string(2000, 'm');
+    ASSERT_EQ(commit(d, r), Errors::kNone);
+  }
+  ASSERT_EQ(commit(d, simple("h", "t", 0, 8)), Errors::kNone);
+  const auto refused = [&] {
+    return d.coordinator->refusals()[static_cast<std::size_t>(Bound::kReplyBytes)];
+  };
+  // All of the group, or the same by name.
+  for (const std::optional<std::vector<FetchRequest::Topic>>& asked :
+       {std::optional<std::vector<FetchRequest::Topic>>(),
+        std::optional<std::vector<FetchRequest::Topic>>({{"t", {0}}, {"u", {0}}})}) {
+    const std::uint64_t before = refused();
+    const auto reply = d.reply<FetchReply>(d.fetch({{{"g", asked}, {"h", std::nullopt}}, false}));
+    ASSERT_EQ(reply.groups.size(), 2u);
+    EXPECT_EQ(reply.groups[0].error, Errors::kPolicyViolation) << "never a part of it as if it were all";
+    EXPECT_TRUE(reply.groups[0].topics.empty());
+    EXPECT_EQ(reply.groups[1].error, Errors::kNone);
+    EXPECT_EQ(reply.groups[1].topics.at(0).partitions.at(0).offset, 8);
+    EXPECT_EQ(refused(), before + 1);
+  }
+  EXPECT_EQ(fetch(d, "g", "t", 0).offset, 7) << "some of them can be had";
+  EXPECT_EQ(fetch(d, "g", "u", 0).metadata.size(), 2000u);
+}
+
 TEST(GroupOffsets, WhatIsAskedForOftenIsAnsweredOnce) {
   Driver d;
   commit(d, simple("g", "t", 0, 5));

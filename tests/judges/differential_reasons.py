@@ -30,7 +30,7 @@ because("Kafka may name a record that was removed; the greatest timestamp here i
 because("There are no fetch sessions: a client was told id 0, and what epoch it counts for it does not matter.", "Fetch: session 0 in epoch 5")
 because("No broker follows this one through Kafka's protocol: who says that it is a broker is served as a consumer.", "Fetch: as broker 77")
 because("A request that names something twice gets an answer for each.",
-        "ListOffsets: a partition twice", "DeleteTopics: an unknown one twice", "DeleteGroups: unknown one twice")
+        "DeleteTopics: an unknown one twice", "DeleteGroups: unknown one twice")
 because("An answer does not grow with how often something is named: a group is described once, and its offsets come once.",
         "OffsetFetch: a group twice, version 8", "DescribeGroups: one twice")
 because("The request says what is wanted well enough to be answered: from the start, of what comes after that name, by that id.",

@@ -25,6 +25,8 @@ bool read_topics(std::string_view metadata, std::set<std::string, std::less<>>& 
   return true;
 }
 
+constexpr std::size_t kMemberBytes = 32;  // its numbers in the group's record
+
 std::int32_t clamp_ms(std::chrono::milliseconds ms) {
   return static_cast<std::int32_t>(
       std::clamp<std::int64_t>(ms.count(), 0, std::numeric_limits<std::int32_t>::max()));
@@ -53,12 +55,15 @@ const std::string& Member::metadata(const std::string& protocol) const {
   return it->metadata;
 }
 
+std::size_t protocols_bytes(const std::vector<Protocol>& protocols) {
+  std::size_t bytes = 0;
+  for (const Protocol& p : protocols) bytes += sizeof p + p.name.size() + p.metadata.size();
+  return bytes;
+}
+
 std::size_t Member::bytes() const {
-  std::size_t metadata_max = 0;
-  for (const Protocol& p : protocols) metadata_max = std::max(metadata_max, p.metadata.size());
-  constexpr std::size_t kFixed = 32;
-  return kFixed + id.size() + client_id.size() + client_host.size() +
-         (instance_id ? instance_id->size() : 0) + metadata_max + assignment.size();
+  return kMemberBytes + id.size() + client_id.size() + client_host.size() +
+         (instance_id ? instance_id->size() : 0) + protocols_bytes(protocols) + assignment.size();
 }
 
 void Group::transition(State to, Timestamp now) {
@@ -115,6 +120,18 @@ void Group::count(const Member& member, int by) {
     if (it->second == 0) support_.erase(it);
   }
   bytes_ += static_cast<std::size_t>(by) * member.bytes();
+}
+
+std::size_t Group::bytes_with(const JoinRequest& request) const {
+  const std::string* id = &request.member_id;
+  if (id->empty() && request.instance_id) id = static_member(*request.instance_id);
+  const auto present = id == nullptr ? members_.end() : members_.find(*id);
+  if (present != members_.end())
+    return bytes_ - protocols_bytes(present->second.protocols) + protocols_bytes(request.protocols);
+  constexpr std::size_t kUuidBytes = 37;  // of an id that it is given
+  return bytes_ + kMemberBytes + request.instance_id.value_or(request.client_id).size() + kUuidBytes +
+         request.client_id.size() + request.client_host.size() +
+         (request.instance_id ? request.instance_id->size() : 0) + protocols_bytes(request.protocols);
 }
 
 void Group::add(Member member, const std::string& protocol_type, std::optional<RequestToken> join) {

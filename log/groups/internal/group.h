@@ -34,9 +34,11 @@ struct Member {
 
   /// The metadata for the protocol. Precondition: the member supports it.
   [[nodiscard]] const std::string& metadata(const std::string& protocol) const;
-  /// About what it takes in the group's record.
+  /// About what it keeps, all of its protocols included; no less than it takes in the group's record, which
+  /// has one of them.
   [[nodiscard]] std::size_t bytes() const;
 };
+[[nodiscard]] std::size_t protocols_bytes(const std::vector<Protocol>& protocols);
 
 /// One consumer group: members, votes, state and offsets, and the rules that bind them. Knows no requests,
 /// timers or records; the flows (impl.h) drive it. Thread-safety: confined.
@@ -70,6 +72,8 @@ class Group {
   [[nodiscard]] bool supports(const std::string& protocol_type, const std::vector<Protocol>& protocols) const;
   [[nodiscard]] std::chrono::milliseconds rebalance_timeout() const;
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+  /// What bytes() would be with this member instead of the one with its id, or beside the others.
+  [[nodiscard]] std::size_t bytes_with(const JoinRequest& request) const;
 
   /// Precondition: supports() its protocols, neither its id nor its instance id is taken.
   void add(Member member, const std::string& protocol_type, std::optional<RequestToken> join);

@@ -124,6 +124,11 @@ struct Coordinator::Impl {
   [[nodiscard]] Errors check_commit(const CommitRequest& request, Group** group);
   void fetch(RequestToken token, FetchRequest request);
   [[nodiscard]] FetchReply read_offsets(const FetchRequest& request);
+  /// Fill in the offsets of one group; end when they are more than group_reply_bytes_max. Return how much
+  /// they are.
+  [[nodiscard]] std::size_t read_all(const Group& group, FetchReply::Group& answer) const;
+  [[nodiscard]] std::size_t read_topics(const Group* group, const std::vector<FetchRequest::Topic>& topics,
+                                        FetchReply::Group& answer) const;
   void append_finished(AppendToken token);
   void delete_offsets(RequestToken token, OffsetDeleteRequest request);
   /// What the log says now of one offset.
