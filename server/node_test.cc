@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <fstream>
 #include <map>
@@ -11,6 +13,7 @@
 #include "base/codec.h"
 #include "proto/entity_store.h"
 #include "server/metrics.h"
+#include "server/socket.h"
 #include "server/testing/caller.h"
 #include "server/verify.h"
 
@@ -251,6 +254,30 @@ class SlothAgent : public Agent<Sloth> {
     return v1::entity::IncrementAnswer();
   }
 };
+
+// For the thread sanitizer: whoever asks first may come while the Kafka endpoint begins to serve.
+TEST(NodeTest, MetricsMayBeAskedForWhileItStarts) {
+  const TemporaryDirectory directory;
+  const auto port = free_port("127.0.0.1");
+  ASSERT_TRUE(port.ok());
+  const std::string http = "127.0.0.1:" + std::to_string(*port);
+  std::atomic<bool> over{false};
+  std::atomic<int> told{0};
+  std::thread asking([&] {
+    while (!over.load()) {
+      boost::asio::ip::tcp::iostream stream("127.0.0.1", std::to_string(*port));
+      stream << "GET /metrics HTTP/1.0\r\n\r\n" << std::flush;
+      std::string line;
+      if (std::getline(stream, line) && line.find(" 200 ") != std::string::npos) ++told;
+    }
+  });
+  const auto node = start(directory, "node", {"--kafka", "127.0.0.1:0", "--http", http});
+  while (node && told.load() < 3) std::this_thread::yield();
+  over.store(true);
+  asking.join();
+  ASSERT_TRUE(node);
+  EXPECT_TRUE(node->stop().ok());
+}
 
 // What the address sanitizer keeps of freed memory, by default.
 #if defined(__SANITIZE_ADDRESS__)
