@@ -8,7 +8,8 @@ namespace afdg::region {
 namespace {
 
 using std::chrono::milliseconds;
-constexpr milliseconds kReopenPause{200};
+constexpr milliseconds kReopenPauseMin{200};
+constexpr milliseconds kReopenPauseMax{2000};
 constexpr milliseconds kCarryPauseMin{20};
 constexpr milliseconds kCarryPauseMax{1000};
 
@@ -111,15 +112,18 @@ void Executor::check_core() {
 void Executor::try_again() {
   if (closed_ || core_ || retry_posted_ || stays(fault_.code())) return;
   retry_posted_ = true;
-  context_.lanes->post_later(setup_.lane, kReopenPause, [self = shared_from_this()] {
+  reopen_pause_ = std::clamp(reopen_pause_ * 2, kReopenPauseMin, kReopenPauseMax);
+  context_.lanes->post_later(setup_.lane, reopen_pause_, [self = shared_from_this()] {
     self->retry_posted_ = false;
     if (self->core_ || self->closed_) return;
     if (self->checkpoint_out_) return self->try_again();  // an older core's state is still being written
+    const Code before = self->fault_.code();
     if (Status opened = self->open(self->epoch_); !opened.ok()) {
-      self->context_.report(*self, opened);
+      if (opened.code() != before) self->context_.report(*self, opened);
       self->try_again();
       return;
     }
+    self->reopen_pause_ = milliseconds(0);
     self->poll();
   });
 }
@@ -135,7 +139,7 @@ void Executor::reopen(Epoch epoch) {
 }
 
 void Executor::poll() {
-  if (!core_) return;
+  if (!core_) return try_again();  // its first open may have failed, and nobody else would
   const bool more = core_->poll();
   carry();
   check_core();

@@ -147,6 +147,7 @@ class Executor final : public Shell, public std::enable_shared_from_this<Executo
   bool checkpoint_out_ = false;
   bool closed_ = false;
   bool retry_posted_ = false;
+  std::chrono::milliseconds reopen_pause_{0};  ///< before the next try; grows while tries fail
   std::map<RegionId, Target> targets_;
   std::uint64_t rounds_ = 0;
   std::atomic<bool> poll_posted_{false};

@@ -137,6 +137,14 @@ void Cluster::changed() {
   board_.publish(std::move(routes));
 }
 
+void Cluster::apply_again() {
+  if (catalog_) return changed();
+  const std::lock_guard publishing(publishing_);
+  auto routes = std::make_shared<Routes>(*board_.get());
+  apply_(*routes);
+  board_.publish(std::move(routes));
+}
+
 void Cluster::wait_for_nodes(std::uint64_t version, const std::string& grid) {
   std::unique_lock lock(mutex_);
   std::set<NodeId> leaders;

@@ -58,7 +58,7 @@ class Cluster {
   Result<v1::HeartbeatAnswer> heartbeat(const v1::HeartbeatCall& call);
   [[nodiscard]] catalog::Catalog::Refusals refusals();
   /// Applies what is known once more: some of it could not be done.
-  void apply_again() { changed(); }
+  void apply_again();
 
  private:
   Status started();

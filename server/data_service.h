@@ -11,7 +11,7 @@ struct DataParts {
   Router* router;
   RouteBoard* board;
   Gather* gather;
-  Background* background;
+  Background* background;  ///< for nothing else: a fan-out to all agents waits there until its caller reads
   const Clock* clock;
   std::uint32_t fanout_targets_max = 1'000'000;
 };

@@ -644,7 +644,7 @@ bool KafkaListener::post(std::function<void(kafka::Broker&)> task) {
 
 int KafkaListener::port() const noexcept { return port_; }
 const kafka::Broker::Counters* KafkaListener::counters() const noexcept {
-  return state_ ? &state_->broker().counters() : nullptr;
+  return serving_.load() ? &state_->broker().counters() : nullptr;
 }
 void KafkaListener::stop() {
   if (state_) state_->stop();

@@ -128,6 +128,7 @@ class Runtime final : public RunningNode {
     if (cluster_) cluster_->stop();
     if (background_) background_->stop();
     if (rpc_) rpc_->stop();
+    if (fanouts_) fanouts_->stop();  // by now nobody waits for a caller that does not read
     if (peers_) peers_->stop();
     if (host_) host_->stop();
     if (lanes_) lanes_->stop();
@@ -254,6 +255,7 @@ class Runtime final : public RunningNode {
     admission_->agent_calls_max = config_.agent_queue_max;
     peers_ = std::make_unique<Peers>(of_requests());
     background_ = std::make_unique<Background>();
+    fanouts_ = std::make_unique<Background>();
     router_ = std::make_unique<Router>(board_, *lanes_, admission_, *peers_);
     carrier_ = std::make_unique<NodeCarrier>(board_, *router_, *peers_, *lanes_);
     if (log_) {
@@ -298,8 +300,8 @@ class Runtime final : public RunningNode {
 
     // The address is known once the port is bound; methods find what they need by then.
     rpc_ = std::make_unique<RpcServer>(RpcServerOptions{.scheduling = of_requests()});
-    const DataParts data{router_.get(),     &board_, gather_.get(),
-                         background_.get(), &clock_, config_.fanout_targets_max};
+    const DataParts data{router_.get(),  &board_, gather_.get(),
+                         fanouts_.get(), &clock_, config_.fanout_targets_max};
     rpc_->add("/afdg.v1.Data/Stream", stream_method(*router_, streams_));
     rpc_->add("/afdg.v1.Data/Request", request_method(data));
     rpc_->add("/afdg.v1.Data/Send", send_method(data));
@@ -583,6 +585,7 @@ class Runtime final : public RunningNode {
   std::shared_ptr<region::Admission> admission_;
   std::unique_ptr<Peers> peers_;
   std::unique_ptr<Background> background_;
+  std::unique_ptr<Background> fanouts_;  ///< each may wait for its caller as long as that takes
   std::unique_ptr<Router> router_;
   std::unique_ptr<NodeCarrier> carrier_;
   std::unique_ptr<RegionHost> host_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
@@ -55,6 +56,29 @@ class Meter {
   std::atomic<std::uint64_t> errors_{0};
   mutable std::mutex mutex_;
   std::string first_error_;
+};
+
+/// How many asynchronous operations are under way. Thread-safety: safe. Once wait() has returned it may go,
+/// and what the operations use too: end_one() is the last that each of them does.
+class Running {
+ public:
+  void add(std::uint32_t count = 1) {
+    const std::lock_guard lock(mutex_);
+    count_ += count;
+  }
+  void end_one() {
+    const std::lock_guard lock(mutex_);
+    if (--count_ == 0) none_.notify_all();
+  }
+  void wait() {
+    std::unique_lock lock(mutex_);
+    none_.wait(lock, [this] { return count_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable none_;
+  std::uint32_t count_ = 0;
 };
 
 /// Waits, showing progress on a terminal. False when interrupted.

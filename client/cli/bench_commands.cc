@@ -94,7 +94,7 @@ class Bench : public Meter {
 /// One asynchronous caller: the end of one operation begins the next.
 struct Chain {
   Bench* bench;
-  std::atomic<std::uint32_t>* running;
+  Running* running;
   std::uint64_t random;
   Target to{"entity", {}};
   std::uint32_t errors_in_a_row = 0;
@@ -102,11 +102,7 @@ struct Chain {
   void next() {
     bench->begin(to, random, SteadyClock::now(), [this](bool ok) {
       errors_in_a_row = ok ? 0 : errors_in_a_row + 1;
-      if (bench->stopping() || errors_in_a_row > kBenchErrorsInARowMax) {
-        running->fetch_sub(1, std::memory_order_release);
-        running->notify_all();
-        return;
-      }
+      if (bench->stopping() || errors_in_a_row > kBenchErrorsInARowMax) return running->end_one();
       next();
     });
   }
@@ -122,7 +118,7 @@ class Load {
       for (std::uint32_t i = 0; i < args.callers; ++i) threads_.emplace_back([this, i] { caller(i); });
     } else {
       const std::uint32_t chains = args.callers * args.in_flight;
-      running_.store(chains);
+      running_.add(chains);
       for (std::uint32_t i = 0; i < chains; ++i) {
         chains_.push_back(std::make_unique<Chain>(Chain{&bench, &running_, bench_seed(i)}));
       }
@@ -132,7 +128,7 @@ class Load {
   ~Load() {
     bench_.stop();
     for (std::thread& thread : threads_) thread.join();
-    for (std::uint32_t left = running_.load(); left != 0; left = running_.load()) running_.wait(left);
+    running_.wait();
   }
   Load(const Load&) = delete;
   Load& operator=(const Load&) = delete;
@@ -155,16 +151,13 @@ class Load {
       const auto due =
           start + std::chrono::duration_cast<SteadyClock::duration>(gap * static_cast<double>(n));
       std::this_thread::sleep_until(due);  // returns at once when it is late
-      running_.fetch_add(1);
-      bench_.begin(to, random, due, [this](bool) {
-        running_.fetch_sub(1, std::memory_order_release);
-        running_.notify_all();
-      });
+      running_.add();
+      bench_.begin(to, random, due, [this](bool) { running_.end_one(); });
     }
   }
 
   Bench& bench_;
-  std::atomic<std::uint32_t> running_{0};
+  Running running_;
   std::vector<std::unique_ptr<Chain>> chains_;
   std::vector<std::thread> threads_;
 };

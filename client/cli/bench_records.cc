@@ -44,7 +44,7 @@ class Producing {
     std::uint32_t errors_in_a_row = 0;
   };
   void begin(Chain& chain) {
-    running_.fetch_add(1);
+    running_.add();
     fill(chain);
     next(chain);
   }
@@ -57,9 +57,7 @@ class Producing {
     }
   }
   /// Waits for all that begin() began, once the meter stops.
-  void wait() {
-    for (std::uint32_t left = running_.load(); left != 0; left = running_.load()) running_.wait(left);
-  }
+  void wait() { running_.wait(); }
 
  private:
   void fill(Chain& chain) const {
@@ -81,8 +79,7 @@ class Producing {
     admin_.produce_async(chain.call, [this, &chain, at](const Result<v1::ProduceAnswer>& answer) {
       end(chain, answer, at);
       if (!over(chain)) return next(chain);
-      running_.fetch_sub(1, std::memory_order_release);
-      running_.notify_all();
+      running_.end_one();
     });
   }
   void end(Chain& chain, const Result<v1::ProduceAnswer>& answer, Meter::Clock::time_point at) {
@@ -103,7 +100,7 @@ class Producing {
 
   const Admin admin_;
   const Arguments args_;
-  std::atomic<std::uint32_t> running_{0};
+  Running running_;
 };
 
 Result<std::chrono::milliseconds> above_nothing(const std::string& text) {

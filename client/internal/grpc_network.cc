@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "afdg/v1/admin.grpc.pb.h"
+#include "base/hand_over.h"
 
 namespace afdg::client::internal {
 namespace {
@@ -30,7 +31,7 @@ class GrpcLink final : public Link {
     stream->calls = stub_.PrepareCall(&stream->context, "/afdg.v1.Data/Stream", &queue_);
     current_ = stream;
     ++alive_;
-    stream->calls->StartCall(&stream->start);
+    stream->calls->StartCall(hand_over(&stream->start));
   }
 
   void write(std::uint64_t epoch, std::string frame) override {
@@ -41,7 +42,7 @@ class GrpcLink final : public Link {
     const std::lock_guard lock(mutex_);
     if (current_ == nullptr || current_->epoch != epoch || current_->ended) return;
     current_->writing = true;
-    current_->calls->Write(buffer, &current_->write);
+    current_->calls->Write(buffer, hand_over(&current_->write));
   }
 
   void close() override {
@@ -83,7 +84,7 @@ class GrpcLink final : public Link {
     void* tag = nullptr;
     bool ok = false;
     while (queue_.Next(&tag, &ok)) {
-      auto* of = static_cast<Tag*>(tag);
+      const Tag* of = take_over(static_cast<Tag*>(tag));
       Stream& stream = *of->stream;
       switch (of->step) {
         case Step::kStart:
@@ -104,7 +105,7 @@ class GrpcLink final : public Link {
 
   void started(Stream& stream, bool ok) {
     if (!ok) return finish(stream);
-    stream.calls->Read(&stream.in, &stream.read);
+    stream.calls->Read(&stream.in, hand_over(&stream.read));
     events_.on_up(stream.epoch);
   }
 
@@ -114,7 +115,7 @@ class GrpcLink final : public Link {
     if (!stream.in.TrySingleSlice(&slice).ok()) stream.in.DumpToSingleSlice(&slice).ok();
     events_.on_frame(stream.epoch, {reinterpret_cast<const char*>(slice.begin()), slice.size()});
     stream.in.Clear();
-    stream.calls->Read(&stream.in, &stream.read);
+    stream.calls->Read(&stream.in, hand_over(&stream.read));
   }
 
   void written(Stream& stream, bool ok) {
@@ -133,7 +134,7 @@ class GrpcLink final : public Link {
       const std::lock_guard lock(mutex_);
       stream.ended = true;
     }
-    stream.calls->Finish(&stream.status, &stream.finish);
+    stream.calls->Finish(&stream.status, hand_over(&stream.finish));
   }
 
   void finished(Stream& stream) {

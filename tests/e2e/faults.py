@@ -4,6 +4,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 import harness
 from harness import run_server, says
@@ -119,5 +120,30 @@ def overload(folder):
     assert server.stop() == 0
 
 
+def unread(folder):
+    """callers that do not read the outcomes of their fan-outs to all agents keep neither others nor the end of the node waiting"""
+    import grpc  # the other cases do without it
+
+    pb, services = harness.stubs()
+    server = harness.Server(folder / "data").start()
+    server.afdg("grid", "create", "g", "--regions", 4)
+    with grpc.insecure_channel(server.address) as channel:
+        data = services.DataStub(channel)
+        filler = b"x" * 900
+        for first in range(0, 24_000, 1000):
+            call = pb.FanoutCall(grid="g", type="entity", message="Increment", json='{"key":"n","by":1}', keys=[b"%d-%s" % (n, filler) for n in range(first, first + 1000)])
+            assert all(answer.code == 0 for answer in data.Fanout(call, timeout=60))
+        every = pb.FanoutCall(grid="g", type="entity", message="Get", json='{"key":"n"}', all=True)
+        stalled = [data.Fanout(every) for _ in range(4)]
+        for answers in stalled:
+            next(answers)
+        time.sleep(1)
+        server.afdg("topic", "create", "meanwhile")
+        begun = time.monotonic()
+        assert server.stop() == 0
+        took = time.monotonic() - begun
+        assert took < 30, f"the end of the node took {took:.1f} s"
+
+
 if __name__ == "__main__":
-    sys.exit(harness.run_cases(requests, usage, taken, deployed, overload))
+    sys.exit(harness.run_cases(requests, usage, taken, deployed, overload, unread))

@@ -253,5 +253,42 @@ def unmade(folder):
         until("all groups are served", lambda: all(joined(client, group) == MEMBER_ID_REQUIRED for group in groups))
 
 
+def unmade_regions(folder):
+    """regions whose partitions could not be made at first answer soon after what hindered it is gone"""
+    server = harness.Server(folder / "data").start()
+    with contextlib.ExitStack() as stack:
+        partitions = server.data / "log/topics"
+        assert partitions.is_dir(), f"{partitions} moved: this test must know where partitions are"
+        stack.enter_context(in_the_way(partitions / "g.changes-0"))
+        server.afdg("grid", "create", "g", "--regions", "2", check=None)
+        answers = lambda: server.afdg("--timeout", "1s", "agent", "request", "entity/a", "Get", '{"key":"n"}', grid="g", check=None).returncode == 0
+        until("the server has tried", lambda: "partitions not created" in server.output())
+        assert not answers()
+        stack.close()
+        until("the region answers", answers)
+    assert server.stop() == 0
+
+
+def unmade_elsewhere(folder):
+    """a node whose catalog is another process makes the partitions, too, that it could not make at first"""
+    catalog = harness.Server(folder / "catalog", "--roles", "catalog").start()
+    node = harness.Server(folder / "node", "--roles", "region", "--catalog", catalog.address)
+    node.kafka = f"127.0.0.1:{harness.free_port()}"
+    node.start()
+    with contextlib.ExitStack() as stack:
+        partitions = node.data / "log/topics"
+        assert partitions.is_dir(), f"{partitions} moved: this test must know where partitions are"
+        stack.enter_context(in_the_way(partitions / "plain-0"))
+        catalog.afdg("topic", "create", "plain")
+        with Client(node.kafka) as client:
+            until("the node has tried", lambda: "partitions not created" in node.output())
+            time.sleep(3)  # it tries again each 2 s
+            assert node.process.poll() is None, f"the node ended, exit {node.process.returncode}: {node.output()[-2000:]}"
+            assert client.produce("plain", wire.batch([b"x"]))[0] != wire.NONE
+            stack.close()
+            until("the topic takes records", lambda: client.produce("plain", wire.batch([b"x"]))[0] == wire.NONE)
+    assert [server.stop() for server in (node, catalog)] == [0, 0]
+
+
 if __name__ == "__main__":
-    sys.exit(harness.run_cases(deleted_while_waiting, deleted_while_sent, bombs, unmade))
+    sys.exit(harness.run_cases(deleted_while_waiting, deleted_while_sent, bombs, unmade, unmade_regions, unmade_elsewhere))
