@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "log/partition.h"
+#include "log/segment.h"
 
 // Room that a segment takes on the disk before it needs it.
 namespace afdg::log {
