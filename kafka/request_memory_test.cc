@@ -183,10 +183,10 @@ struct KafkaGroupMemory : KafkaRequestMemory {
   /// the connection.
   template <class M>
   void sends_and_vanishes(std::int16_t version, const M& request) {
-    std::string bytes = frame(version, request);
+    ByteBuffer bytes(frame(version, request));
     const std::size_t before = testing::heap_bytes();
-    bytes.resize(bytes.size() + kPadding);
-    connection->receive(ByteBuffer(bytes));
+    bytes.append(std::string(kPadding, '\0'));
+    connection->receive(std::move(bytes));
     settle();
     EXPECT_EQ(connection->front(), nullptr) << "it waits";
     EXPECT_GT(testing::heap_bytes(), before + kPadding);
