@@ -4,8 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "log/log.h"
-#include "store/testing/fault_file_system.h"
+#include "log/testing/memory_log.h"
 
 // What another thread may see and do while one of the log's is in the middle of a deletion or a failure.
 namespace afdg::log {
@@ -16,17 +15,9 @@ constexpr TopicPartition kPartition{TopicId(7), PartitionIndex(0)};
 struct Opened {
   store::FaultFileSystem fs;
   ManualClock clock;
-  LogOptions options;
+  LogOptions options = testing::small_log();
   std::unique_ptr<Log> log;
 
-  Opened() {
-    options.directory = "/log";
-    options.journal_bytes = 256u << 10;
-    options.journal_initial_bytes = 256u << 10;
-    options.reserve_bytes = 16u << 10;
-    options.threads = LogThreads::kNone;
-    options.fatal = [](const Error&) {};
-  }
   Status open() {
     AFDG_ASSIGN(log, Log::open(fs, clock, options));
     return {};
